@@ -1,0 +1,35 @@
+"""The time, as something that is passed in."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Protocol
+
+PHILIPPINE_TIME = timezone(timedelta(hours=8), "PHT")
+
+
+class Clock(Protocol):
+    """Whatever can say what time it is."""
+
+    def now(self) -> datetime:
+        """The present moment, in UTC, aware of its zone."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class SettableClock:
+    """A clock that can be set and then runs on, for the sandbox and for tests."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    def set(self, moment: datetime) -> None:
+        """Makes `moment` the present one."""
+        self._offset = moment - datetime.now(UTC)
