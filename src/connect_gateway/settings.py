@@ -54,9 +54,7 @@ class Settings(BaseSettings):
         10_000, description="How long a stopping gateway lets requests under way finish."
     )
     log_level: str = Field("INFO", description="Least level that is logged: DEBUG, INFO, WARNING or ERROR.")
-    sandbox: bool = Field(
-        False, description="Development alone: the clock can be set through PUT /sandbox/v1/clock."
-    )
+    sandbox: bool = Field(False, description="Development alone: the clock can be set through PUT /sandbox/v1/clock.")
 
     @classmethod
     def settings_customise_sources(

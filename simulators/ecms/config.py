@@ -1,0 +1,74 @@
+"""What the simulator needs to know to run; the JSON file of `ecms-sim serve --config`."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class GatewayAddress(_Part):
+    """Where the gateway is, and as which client the simulator asks there (role `ecms`)."""
+
+    url: Text
+    client_id: Text
+    client_secret: Secret
+
+
+class MerchantClient(_Part):
+    """A merchant's client application; `flow` is the merchant's setting for all its shipments."""
+
+    client_id: Text
+    client_secret: Secret
+    role: Literal["merchant"]
+    merchant_code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,15}\z")]
+    merchant: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    flow: Literal["MERCHANT_DELIVERY", "DC_PICKUP"] = "MERCHANT_DELIVERY"
+
+
+class GatewayClient(_Part):
+    """The gateway's client application at ECMS."""
+
+    client_id: Text
+    client_secret: Secret
+    role: Literal["gateway"]
+
+
+Client = Annotated[MerchantClient | GatewayClient, Field(discriminator="role")]
+
+
+class Config(_Part):
+    """All settings. Port 0 takes a free one. `returnCodes` is the edition of ECMS that issues return codes
+    itself.
+    """
+
+    host: Text = "127.0.0.1"
+    port: Port = 8086
+    control_port: Port = 8087
+    data_file: Path
+    gateway: GatewayAddress
+    clients: tuple[Client, ...]
+    sandbox: bool = False
+    return_codes: bool = False
+
+    @model_validator(mode="after")
+    def _one_client_for_each_id(self) -> Self:
+        ids = [client.client_id for client in self.clients]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two clients have the same clientId")
+        return self
+
+
+def read_config(path: Path) -> Config:
+    """Reads the file; OSError where there is none, pydantic's ValidationError where something in it is
+    wrong.
+    """
+    return Config.model_validate_json(path.read_bytes())

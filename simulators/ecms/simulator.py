@@ -1,0 +1,115 @@
+"""The parts of a running simulator, and what the handlers of all its endpoints share."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from aiohttp import web
+
+from .clock import SimulatedClock
+from .config import Client, Config, GatewayClient, MerchantClient
+from .database import Database
+from .faults import Faults
+from .flows import Flow
+from .gateway import Gateway
+from .messages import Refusal
+from .notifier import Notifier
+from .oauth import client_of_token
+
+_log = logging.getLogger(__name__)
+
+BODY_LIMIT = 64 * 1024
+BODY_TIMEOUT_S = 10.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+C = TypeVar("C", MerchantClient, GatewayClient)
+
+
+@dataclass
+class Simulator:
+    """Everything that a handler needs; `url` is where the simulator itself is reached."""
+
+    config: Config
+    database: Database
+    clock: SimulatedClock
+    faults: Faults
+    gateway: Gateway
+    notifier: Notifier
+    return_codes: bool
+    url: str = ""
+    clients: Mapping[str, Client] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clients = {client.client_id: client for client in self.config.clients}
+
+    @property
+    def return_flows(self) -> dict[str, Flow]:
+        """How each merchant's returns get back to it."""
+        merchants = [client for client in self.config.clients if isinstance(client, MerchantClient)]
+        return {
+            merchant.merchant_code: (Flow.RETURN_DELIVERED if merchant.flow == "DC_PICKUP" else Flow.RETURN_COLLECTED)
+            for merchant in merchants
+        }
+
+
+SIMULATOR = web.AppKey("simulator", Simulator)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The request's body; `Refusal` where it is too large, too slow or compressed."""
+    if "Content-Encoding" in request.headers:
+        raise Refusal(415, "The body must not be compressed.")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError:
+        raise Refusal(408, "The body did not arrive in time.") from None
+
+
+async def client_of(request: web.Request, role: type[C]) -> C:
+    """The client whose token the request bears; `Refusal` 401 without a valid one, 403 with one of another
+    role.
+    """
+    simulator = request.app[SIMULATOR]
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Refusal(401, "An access token is needed.")
+    now = simulator.clock.now()
+    client_id = await simulator.database.run(lambda connection: client_of_token(connection, token.strip(), now))
+    client = simulator.clients.get(client_id) if client_id is not None else None
+    if client is None:
+        raise Refusal(401, "The access token is unknown or expired.")
+    if not isinstance(client, role):
+        raise Refusal(403, "This client may not use this endpoint.")
+    return client
+
+
+def error_answer(status: int, message: str) -> web.Response:
+    """An error in ECMS's style."""
+    response = web.json_response({"errorCode": str(status), "message": message}, status=status)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+@web.middleware
+async def errors_in_ecms_style(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns every refusal, aiohttp's own too, into ECMS's `{"errorCode","message"}`."""
+    try:
+        return await handler(request)
+    except Refusal as exc:
+        return error_answer(exc.status, exc.message)
+    except web.HTTPException as exc:
+        answer = error_answer(exc.status, exc.reason)
+        if "Allow" in exc.headers:
+            answer.headers["Allow"] = exc.headers["Allow"]
+        return answer
+    except sqlite3.Error:
+        _log.exception("the data file cannot be used")
+        return error_answer(503, "ECMS cannot reach its records.")
+    except Exception:  # noqa: BLE001 - a simulator that fails says so and goes on
+        _log.exception("%s %s failed", request.method, request.rel_url.path)
+        return error_answer(500, "Internal error.")

@@ -1,0 +1,130 @@
+"""The command `connect-gateway`. Each sub-command reads its options, calls one function and reports."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+from pydantic import SecretStr, ValidationError
+
+from connect_gateway import server
+from connect_gateway.embedded import embedded_database, ensure_keys_file
+from connect_gateway.keys import KeysError, generate_keys_file
+from connect_gateway.ledger.migrate import MigrationError, migrate
+from connect_gateway.processes import StartError
+from connect_gateway.sandbox import run_sandbox
+from connect_gateway.settings import Settings
+
+# Rich tracebacks would print local variables, secrets among them.
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The 7-Connect adapter between a store's counter and ECMS.",
+)
+
+DataDir = Annotated[Path | None, typer.Option(help="Where the embedded PostgreSQL and the keys are kept.")]
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (CONNECT_HOST).")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on (CONNECT_PORT); 0 takes a free one.")
+    ] = None,
+    data_dir: DataDir = None,
+    port_file: Annotated[
+        Path | None, typer.Option(help="Write the port here once it is listened on.")
+    ] = None,
+    exit_with_fd: Annotated[
+        int | None, typer.Option(help="Stop when this inherited file descriptor comes to its end.")
+    ] = None,
+) -> None:
+    """Run the gateway. Settings are CONNECT_… variables; without CONNECT_DATABASE_URL it brings its own."""
+    settings = read_settings(host=host, port=port, data_dir=data_dir)
+    with complete_settings(settings) as complete:
+        server.run(complete, exit_with_fd=exit_with_fd, port_file=port_file)
+
+
+@app.command()
+def sandbox(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when all is ready.")] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep everything here; without it nothing is kept.")
+    ] = None,
+) -> None:
+    """Run a database, the ECMS simulator and the gateway on loopback, with clients, to develop against."""
+    run_sandbox(data_dir, as_json=json)
+
+
+@app.command(name="migrate")
+def migrate_command(*, data_dir: DataDir = None) -> None:
+    """Bring the database to this program's schema. `serve` does so by itself."""
+    settings = read_settings(data_dir=data_dir)
+    with complete_settings(settings) as complete:
+        assert complete.database_url is not None  # noqa: S101 - this is what completes them
+        asyncio.run(migrate(complete.database_url.get_secret_value()))
+    typer.echo("The database has this program's schema.")
+
+
+@app.command()
+def keys(path: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
+    """Write a file of fresh keys. Whoever loses it can no longer read what was encrypted with them."""
+    generate_keys_file(path)
+    typer.echo(f"Fresh keys are in {path}.")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(importlib.metadata.version("connect-gateway"))
+
+
+def read_settings(**options: Any) -> Settings:
+    """The settings of the environment and the file, overridden by the options that were given.
+
+    Raises StartError that names what is wrong and shows no value, since it might be a secret.
+    """
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+        ]
+        raise StartError("the settings are wrong:\n  " + "\n  ".join(wrong)) from None
+    except (OSError, ValueError) as error:
+        raise StartError(f"the file that CONNECT_CONFIG names cannot be read: {error}") from None
+
+
+@contextlib.contextmanager
+def complete_settings(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database: where none is named, our own and its keys, while the block runs."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    keys_file = settings.keys_file or settings.data_dir / "keys.json"
+    with embedded_database(settings.data_dir / "postgres") as url:
+        ensure_keys_file(keys_file)
+        yield settings.model_copy(update={"database_url": SecretStr(url), "keys_file": keys_file})
+
+
+def main() -> None:
+    """Runs the command; what is expected to go wrong is told in a line, without a traceback."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="connect-gateway: %(message)s")
+    # Like Ctrl-C, so that what has been started is stopped in order. The server puts its own handler here.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (StartError, KeysError, MigrationError, OSError, asyncpg.PostgresError) as error:
+        sys.exit(f"connect-gateway: {error or type(error).__name__}")

@@ -1,0 +1,394 @@
+"""The counter's decisions: what a clerk's command does, given what the ledger holds.
+
+Everything here is a pure function of its arguments. The ledger reads the records under lock, calls `perform` or
+`reverse` for one command after another, and writes what they return. The order of the checks is the order of refusal
+that `protocol/errors.md` promises.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from uuid import UUID, uuid5
+
+from connect_gateway.domain.records import (
+    Event,
+    Payment,
+    Perform,
+    Reference,
+    ReversalReason,
+    Reverse,
+    Terminal,
+    Transaction,
+    TransactionState,
+)
+from connect_gateway.domain.refusals import Code, Refusal
+from connect_gateway.domain.states import (
+    ACTION_OF_KIND,
+    CASH_TYPES,
+    PARCEL_KINDS,
+    TRANSITIONS,
+    State,
+    TransactionType,
+    Trigger,
+)
+
+BUSINESS_DATE_WINDOW_DAYS = 2
+"""How far a business date may lie from the Philippine date (wire contract, "Everywhere")."""
+
+_PHILIPPINE_TIME = timezone(timedelta(hours=8))
+_EVENT_NAMESPACE = UUID("6d0f6a5e-5c55-4f0b-9d0d-3f3f1f6f7c11")
+
+_STATUS_OF_TYPE = {
+    TransactionType.COLLECT: "CLAIMED",
+    TransactionType.CLAIM: "CLAIMED",
+    TransactionType.ACCEPT_RETURN: "RETURNED",
+}
+_REVERSED_STATUS_OF_TYPE = {
+    TransactionType.COLLECT: ("DELIVERED TO STORE", "CLAIM REVERSED"),
+    TransactionType.CLAIM: ("DELIVERED TO STORE", "CLAIM REVERSED"),
+    TransactionType.ACCEPT_RETURN: ("FOR RETURN", "RETURN REVERSED"),
+}
+
+_REFUSAL_OF_STATE = {
+    State.NOT_READY: (Code.NOT_READY, "the parcel has not arrived at the store yet"),
+    State.DONE: (Code.ALREADY_DONE, "this reference has been used; it can be used once"),
+    State.CANCELLED: (Code.CANCELLED, "the order was cancelled"),
+    State.EXPIRED: (Code.EXPIRED, "this reference is past its expiry"),
+    State.PULLED_OUT: (Code.PULLED_OUT, "the parcel was not claimed in time and goes back"),
+}
+
+
+@dataclass(slots=True)
+class Approved:
+    """New records to be written: the transaction, its reference, its terminal (receipt counted) and ECMS's event."""
+
+    transaction: Transaction
+    reference: Reference
+    terminal: Terminal
+    event: Event
+
+
+@dataclass(slots=True)
+class Declined:
+    """A refusal that is an outcome like any other: it is stored, and answered again to a repeat."""
+
+    transaction: Transaction
+    refusal: Refusal
+
+
+@dataclass(slots=True)
+class Replayed:
+    """The same command came before: its first answer holds."""
+
+    transaction: Transaction
+
+
+@dataclass(slots=True)
+class Rejected:
+    """Refused with no trace: another content under a known id, a reversed id, a till that is locked out."""
+
+    refusal: Refusal
+
+
+@dataclass(slots=True)
+class Reversed:
+    """The transaction is undone from now on; `reference` and `event` are there where it had been approved."""
+
+    transaction: Transaction
+    reference: Reference | None
+    event: Event | None
+
+
+@dataclass(slots=True)
+class AlreadyReversed:
+    """It was undone before; nothing changes."""
+
+    transaction: Transaction
+
+
+PerformOutcome = Approved | Declined | Replayed | Rejected
+ReverseOutcome = Reversed | AlreadyReversed | Rejected
+Outcome = Approved | Declined | Replayed | Rejected | Reversed | AlreadyReversed
+
+
+def perform(
+    command: Perform,
+    earlier: Transaction | None,
+    reference: Reference | None,
+    terminal: Terminal,
+    *,
+    shift_closed: bool,
+    locked_for_s: int,
+    now: datetime,
+) -> PerformOutcome:
+    """Decides a transaction.
+
+    `earlier` is what the ledger holds under the same store and id, `locked_for_s` for how long the client is locked out
+    for having named too many unknown references (0: it is not).
+    """
+    if earlier is not None:
+        return _repeat(command, earlier)
+    if not _is_near(command, now):
+        return Rejected(
+            Refusal(
+                Code.MALFORMED_REQUEST,
+                f"businessDate lies more than {BUSINESS_DATE_WINDOW_DAYS} days from the Philippine date",
+                field="businessDate",
+            )
+        )
+    if locked_for_s:
+        return Rejected(locked_out(locked_for_s))
+    refusal = _refusal(command, reference, shift_closed=shift_closed, now=now)
+    if refusal is not None:
+        return Declined(_declined(command, reference, refusal, now), refusal)
+    assert reference is not None  # _refusal has answered unknown-reference
+    return _approve(command, reference, terminal, now)
+
+
+def reverse(
+    command: Reverse,
+    earlier: Transaction | None,
+    reference: Reference | None,
+    *,
+    shift_closed: bool,
+    now: datetime,
+) -> ReverseOutcome:
+    """Decides a reversal. `reference` is that of the earlier transaction, where there is one."""
+    if earlier is None:
+        return Reversed(_tombstone(command, now), None, None)
+    if command.pos and earlier.pos and command.pos != earlier.pos:
+        return Rejected(Refusal(Code.WRONG_TERMINAL, "the transaction is another terminal's"))
+    if earlier.state is TransactionState.REVERSED:
+        return AlreadyReversed(earlier)
+    undone = replace(earlier, state=TransactionState.REVERSED, reversed_at=now, reversal_reason=command.reason)
+    if earlier.state is TransactionState.DECLINED:
+        return Reversed(undone, None, None)
+    assert reference is not None  # an approved transaction keeps its reference
+    assert earlier.request is not None
+    if command.reason is not ReversalReason.TIMEOUT:
+        # A till that never had the answer cannot have released anything; one that had it must show the parcel.
+        if not command.parcel_in_hand and earlier.request.type is not TransactionType.PAY:
+            return Rejected(Refusal(Code.PARCEL_NOT_IN_HAND, "a void needs the parcel where it was before"))
+        if shift_closed:
+            return Rejected(Refusal(Code.TOO_LATE_TO_REVERSE, "the transaction's shift is closed"))
+    return _undo(undone, earlier.request, reference, now)
+
+
+def locked_out(seconds: int) -> Refusal:
+    """The refusal of a client that has named too many references that nobody knows."""
+    return Refusal(Code.TOO_MANY_ATTEMPTS, f"too many unknown references; wait {seconds} s", retry_after_s=seconds)
+
+
+def wrong_store(reference: Reference, store_id: str) -> Refusal | None:
+    """Parcels are handed out at their own store alone; other kinds are taken anywhere."""
+    if reference.kind in PARCEL_KINDS and reference.store_id != store_id:
+        return Refusal(Code.WRONG_STORE, f"the parcel waits at store {reference.store_id}")
+    return None
+
+
+def unknown_reference() -> Refusal:
+    """The refusal of a reference that nobody issued."""
+    return Refusal(Code.UNKNOWN_REFERENCE, "no such reference")
+
+
+def _repeat(command: Perform, earlier: Transaction) -> PerformOutcome:
+    if earlier.request is not None:
+        field = first_difference(command, earlier.request)
+        if field is not None:
+            return Rejected(
+                Refusal(
+                    Code.TRANSACTION_MISMATCH,
+                    f"this transactionId was sent before with another {field}",
+                    field=field,
+                )
+            )
+    if earlier.state is TransactionState.REVERSED:
+        return Rejected(Refusal(Code.TRANSACTION_REVERSED, "this transaction was reversed and can never be approved"))
+    return Replayed(earlier)
+
+
+_COMPARED = (
+    ("type", "type"),
+    ("reference", "reference"),
+    ("pos", "pos"),
+    ("shift", "shift"),
+    ("business_date", "businessDate"),
+    ("clerk", "clerk"),
+    ("tracking_number", "trackingNumber"),
+    ("tender", "tender"),
+    ("amount_tendered", "amountTendered"),
+)
+
+
+def first_difference(command: Perform, earlier: Perform) -> str | None:
+    """Wire name of the first field, in the contract's order, whose parsed value differs; None where all agree."""
+    if command == earlier:
+        return None
+    for attribute, name in _COMPARED:
+        if getattr(command, attribute) != getattr(earlier, attribute):
+            return name
+    return None
+
+
+def _is_near(command: Perform, now: datetime) -> bool:
+    today = now.astimezone(_PHILIPPINE_TIME).date()
+    return abs((command.business_date - today).days) <= BUSINESS_DATE_WINDOW_DAYS
+
+
+def _refusal(command: Perform, reference: Reference | None, *, shift_closed: bool, now: datetime) -> Refusal | None:
+    if shift_closed:
+        return Refusal(Code.SHIFT_CLOSED, "the shift is closed")
+    if reference is None:
+        return unknown_reference()
+    refusal = wrong_store(reference, command.store_id)
+    if refusal is not None:
+        return refusal
+    action = ACTION_OF_KIND[reference.kind]
+    if command.type is not action:
+        return Refusal(Code.WRONG_ACTION, f"the reference is for {action}", field="type")
+    state = reference.state_at(now)
+    if state is not State.OPEN:
+        code, detail = _REFUSAL_OF_STATE[state]
+        return Refusal(code, detail)
+    if command.tracking_number is not None and command.tracking_number != reference.tracking_number:
+        return Refusal(Code.WRONG_LABEL, "the label is another parcel's", field="trackingNumber")
+    if command.type in CASH_TYPES and (command.amount_tendered or 0) < reference.amount_due:
+        return Refusal(Code.TENDER_TOO_SMALL, "the cash is less than the amount due", field="amountTendered")
+    return None
+
+
+def _declined(command: Perform, reference: Reference | None, refusal: Refusal, now: datetime) -> Transaction:
+    return Transaction(
+        store_id=command.store_id,
+        transaction_id=command.transaction_id,
+        request=command,
+        pos=command.pos,
+        state=TransactionState.DECLINED,
+        code=refusal.code,
+        tracking_number=command.tracking_number,
+        amount_due=0 if reference is None else reference.amount_due,
+        change=0,
+        receipt_number=None,
+        occurred_at=now,
+        reversed_at=None,
+        reversal_reason=None,
+        status=0,
+        answer="",
+    )
+
+
+def _approve(command: Perform, reference: Reference, terminal: Terminal, now: datetime) -> Approved:
+    receipts = terminal.receipts + 1
+    amount_due = reference.amount_due
+    transaction = Transaction(
+        store_id=command.store_id,
+        transaction_id=command.transaction_id,
+        request=command,
+        pos=command.pos,
+        state=TransactionState.APPROVED,
+        code=None,
+        tracking_number=reference.tracking_number,
+        amount_due=amount_due,
+        change=0 if command.amount_tendered is None else command.amount_tendered - amount_due,
+        receipt_number=receipt_number(command.store_id, command.pos, receipts),
+        occurred_at=now,
+        reversed_at=None,
+        reversal_reason=None,
+        status=0,
+        answer="",
+    )
+    return Approved(
+        transaction,
+        replace(
+            reference,
+            state=TRANSITIONS[State.OPEN, Trigger.PERFORM],
+            done_store=command.store_id,
+            done_by=command.transaction_id,
+            events=reference.events + 1,
+        ),
+        replace(terminal, receipts=receipts),
+        _event_of_approval(transaction, command, reference, now),
+    )
+
+
+def receipt_number(store_id: str, pos: int, count: int) -> str:
+    """`SSSS-PPP-NNNNNNNN`: store, terminal (at least three digits) and the terminal's own count."""
+    return f"{store_id}-{pos:03d}-{count:08d}"
+
+
+def _event_of_approval(transaction: Transaction, command: Perform, reference: Reference, now: datetime) -> Event:
+    payment = None
+    if command.type in CASH_TYPES and transaction.receipt_number is not None:
+        payment = Payment(
+            amount=transaction.amount_due,
+            receipt_number=transaction.receipt_number,
+            store_id=command.store_id,
+            pos=command.pos,
+            shift=command.shift,
+            business_date=command.business_date,
+        )
+    status = _STATUS_OF_TYPE[command.type]
+    return Event(
+        event_id=_event_id(transaction, status),
+        tracking_number=reference.tracking_number,
+        sequence=reference.events + 1,
+        merchant_reference=reference.merchant_reference,
+        status=status,
+        location=command.store_id,
+        occurred_at=now,
+        payment=payment,
+    )
+
+
+def _undo(undone: Transaction, request: Perform, reference: Reference, now: datetime) -> Reversed:
+    """Opens the reference again and tells ECMS where the parcel is.
+
+    The reversal is the newest word on the parcel: a status from before it must not move the reference any more.
+    ECMS's times have whole seconds, hence the cut.
+    """
+    moment = now.replace(microsecond=0)
+    status, reason = _REVERSED_STATUS_OF_TYPE[request.type]
+    event = Event(
+        event_id=_event_id(undone, "REVERSED"),
+        tracking_number=reference.tracking_number,
+        sequence=reference.events + 1,
+        merchant_reference=reference.merchant_reference,
+        status=status,
+        location=undone.store_id,
+        occurred_at=now,
+        reason=reason,
+        return_code=reference.reference if request.type is TransactionType.ACCEPT_RETURN else None,
+    )
+    opened = replace(
+        reference,
+        state=TRANSITIONS[State.DONE, Trigger.REVERSE],
+        done_store=None,
+        done_by=None,
+        status_at=moment if reference.status_at is None else max(reference.status_at, moment),
+        events=reference.events + 1,
+    )
+    return Reversed(undone, opened, event)
+
+
+def _event_id(transaction: Transaction, what: str) -> UUID:
+    """The same change has the same event id, however often its decision is worked out."""
+    return uuid5(_EVENT_NAMESPACE, f"{transaction.store_id}/{transaction.transaction_id}/{what}")
+
+
+def _tombstone(command: Reverse, now: datetime) -> Transaction:
+    return Transaction(
+        store_id=command.store_id,
+        transaction_id=command.transaction_id,
+        request=None,
+        pos=command.pos,
+        state=TransactionState.REVERSED,
+        code=None,
+        tracking_number=None,
+        amount_due=0,
+        change=0,
+        receipt_number=None,
+        occurred_at=now,
+        reversed_at=now,
+        reversal_reason=command.reason,
+        status=0,
+        answer="",
+    )

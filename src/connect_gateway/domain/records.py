@@ -1,0 +1,149 @@
+"""What the ledger holds, as the domain sees it. Amounts are centavos; moments are aware and in UTC."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from connect_gateway.domain.refusals import Code
+from connect_gateway.domain.states import Kind, State, TransactionType
+
+
+@dataclass(slots=True)
+class Reference:
+    """What a clerk scans. `store_id` is where a parcel waits or is bound for; None where any store will do."""
+
+    reference: str
+    kind: Kind
+    tracking_number: str
+    merchant_code: str
+    merchant: str
+    merchant_reference: str
+    description: str
+    amount_due: int
+    store_id: str | None
+    state: State
+    expires_at: datetime | None
+    status_at: datetime | None
+    """Time of the newest ECMS status that moved this reference; older ones are late arrivals."""
+    done_store: str | None
+    done_by: UUID | None
+    events: int
+    """How many events this reference has caused: the last one's place in its parcel's order."""
+
+    def state_at(self, now: datetime) -> State:
+        """The state as anybody outside sees it: NOT_READY and OPEN lapse at `expires_at`."""
+        if self.expires_at is not None and self.expires_at <= now and self.state in (State.NOT_READY, State.OPEN):
+            return State.EXPIRED
+        return self.state
+
+
+@dataclass(slots=True, frozen=True)
+class Perform:
+    """A clerk does a transaction. Terminal and shift are numbers: `1`, `01` and `0001` are the same terminal."""
+
+    store_id: str
+    transaction_id: UUID
+    type: TransactionType
+    reference: str
+    pos: int
+    shift: int
+    business_date: date
+    clerk: str
+    tracking_number: str | None
+    tender: str | None
+    amount_tendered: int | None
+
+
+class ReversalReason(StrEnum):
+    """Why a till undoes a transaction; TIMEOUT says that it never had the answer."""
+
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+    CLERK_VOID = "CLERK_VOID"
+
+
+@dataclass(slots=True, frozen=True)
+class Reverse:
+    """A till undoes a transaction, whether or not it ever arrived. `pos` is the token's terminal, 0 without one."""
+
+    store_id: str
+    transaction_id: UUID
+    reason: ReversalReason
+    parcel_in_hand: bool
+    pos: int
+
+
+class TransactionState(StrEnum):
+    """Where a transaction stands."""
+
+    APPROVED = "APPROVED"
+    DECLINED = "DECLINED"
+    REVERSED = "REVERSED"
+
+
+@dataclass(slots=True)
+class Transaction:
+    """A transaction as the ledger keeps it. `request` is None of an id that was reversed before it arrived."""
+
+    store_id: str
+    transaction_id: UUID
+    request: Perform | None
+    pos: int
+    state: TransactionState
+    code: Code | None
+    tracking_number: str | None
+    amount_due: int
+    change: int
+    receipt_number: str | None
+    occurred_at: datetime
+    reversed_at: datetime | None
+    reversal_reason: ReversalReason | None
+    status: int
+    """HTTP status of the stored answer; 0 while there is none."""
+    answer: str
+    """The answer as it was given, to be given again to the byte."""
+
+    @property
+    def was_approved(self) -> bool:
+        """Whether it was approved once, reversed since or not."""
+        return self.receipt_number is not None
+
+
+@dataclass(slots=True)
+class Terminal:
+    """A store's terminal: its receipts and its journal are counted without a gap."""
+
+    store_id: str
+    pos: int
+    receipts: int
+    journal_length: int
+    journal_head: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class Payment:
+    """The money part of an event, as ECMS is told of it."""
+
+    amount: int
+    receipt_number: str
+    store_id: str
+    pos: int
+    shift: int
+    business_date: date
+
+
+@dataclass(slots=True, frozen=True)
+class Event:
+    """What ECMS is to be told. `sequence` orders the events of one tracking number, from 1."""
+
+    event_id: UUID
+    tracking_number: str
+    sequence: int
+    merchant_reference: str
+    status: str
+    location: str
+    occurred_at: datetime
+    reason: str | None = None
+    return_code: str | None = None
+    payment: Payment | None = None

@@ -1,0 +1,1 @@
+"""The outward road: what the gateway asks and tells ECMS."""

@@ -1,0 +1,55 @@
+"""A breaker: while ECMS is away, one probe at a time instead of everything at once."""
+
+import random
+
+OPEN_AFTER_FAILURES = 5
+FIRST_PROBE_S = 0.5
+LONGEST_PROBE_S = 4.0
+
+
+class Breaker:
+    """Closed: everything may go. Open: one probe, each after a pause that grows to at most LONGEST_PROBE_S."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._failures = 0
+        self._probes = 0
+        self._probing = False
+        self._probe_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self._failures >= OPEN_AFTER_FAILURES
+
+    def admitted(self, now: float, wanted: int) -> int:
+        """How many may go now, of as many as are wanted. `now` is monotonic, in seconds."""
+        if not self.is_open:
+            return wanted
+        if self._probing or now < self._probe_at:
+            return 0
+        return min(wanted, 1)
+
+    def probing(self) -> None:
+        """The one that was admitted while open is on its way."""
+        self._probing = self.is_open
+
+    def seconds_to_probe(self, now: float) -> float:
+        """How long until the next probe may go."""
+        return max(0.0, self._probe_at - now)
+
+    def succeeded(self) -> None:
+        self._failures = self._probes = 0
+        self._probing = False
+
+    def failed(self, now: float) -> None:
+        self._failures += 1
+        if not self.is_open:
+            return
+        self._probing = False
+        pause = min(FIRST_PROBE_S * 2.0**self._probes, LONGEST_PROBE_S)
+        self._probes = min(self._probes + 1, 10)
+        self._probe_at = now + pause * self._rng.uniform(0.5, 1.0)
+
+    def nothing_to_send(self) -> None:
+        """The probe found nothing that waits."""
+        self._probing = False

@@ -1,0 +1,167 @@
+"""The relay: committed events to ECMS, at least once, in order for each parcel, for as long as it takes.
+
+It leases the first waiting event of each parcel, sends it, and notes what became of it: told, to be tried again,
+or refused and left to a person. A relay that dies loses its leases after LEASE_MS and another one sends again, which
+ECMS knows by the event id. Any number of relays may run.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from connect_gateway.clock import Clock
+from connect_gateway.domain.records import Event
+from connect_gateway.ecms.breaker import Breaker
+from connect_gateway.ecms.client import EcmsAnswer, EcmsAway, EcmsClient
+from connect_gateway.ecms.messages import status_body
+from connect_gateway.ledger import events
+from connect_gateway.ledger.database import FateUnknown, Pool, Unavailable
+from connect_gateway.ledger.gather import Gatherer
+
+LEASE_MS = 12_000
+"""Longer than a delivery can take: a token and an attempt, 5 s each."""
+
+POLL_S = 1.0
+FIRST_RETRY_MS = 250
+LONGEST_RETRY_MS = 15_000
+OVERDUE_ATTEMPTS = 10
+_TRY_AGAIN = frozenset({408, 425, 429})
+
+_log = structlog.get_logger("relay")
+
+
+class RelayMetrics(Protocol):
+    """Where the relay counts what it does."""
+
+    def delivered(self, result: str, seconds: float) -> None: ...
+
+
+class Relay:
+    """One process's relay; `wake` tells it that something was committed."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        client: EcmsClient,
+        clock: Clock,
+        metrics: RelayMetrics,
+        *,
+        concurrency: int,
+        delivery_timeout_s: float,
+    ) -> None:
+        self._pool = pool
+        self._client = client
+        self._clock = clock
+        self._metrics = metrics
+        self._concurrency = concurrency
+        self._delivery_timeout_s = delivery_timeout_s
+        self._rng = random.Random()  # noqa: S311 - jitter is no secret
+        self._breaker = Breaker(self._rng)
+        self._awake = asyncio.Event()
+        self._stopping = False
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._told: Gatherer[UUID, bool] = Gatherer(self._note_told, group_limit=512, waiting_limit=65_536)
+
+    @property
+    def ecms_is_away(self) -> bool:
+        """Whether the breaker is open."""
+        return self._breaker.is_open
+
+    def wake(self) -> None:
+        """Something may have to be sent."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Relays until `stop`; a database that goes away is waited for."""
+        while not self._stopping:
+            self._awake.clear()
+            pause = POLL_S
+            try:
+                pause = await self._send_what_is_due()
+            except (Unavailable, FateUnknown) as error:
+                _log.warning("relay-waits-for-database", error=str(error))
+            if pause:
+                await self._sleep(pause)
+
+    async def stop(self) -> None:
+        """Takes nothing new and waits for what is on its way."""
+        self._stopping = True
+        self.wake()
+        if self._deliveries:
+            await asyncio.wait(self._deliveries)
+        await self._told.drain()
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+
+    async def _send_what_is_due(self) -> float:
+        """Starts deliveries; returns for how long, at most, nothing more can be started (0: look again at once)."""
+        now = time.monotonic()
+        room = self._concurrency - len(self._deliveries)
+        admitted = self._breaker.admitted(now, room)
+        if admitted <= 0:
+            if self._breaker.is_open:
+                return min(POLL_S, max(self._breaker.seconds_to_probe(now), 0.05))
+            return POLL_S
+        leased = await events.lease(self._pool, admitted, LEASE_MS)
+        if leased:
+            self._breaker.probing()
+        for event, tried in leased:
+            delivery = asyncio.create_task(self._deliver(event, tried))
+            self._deliveries.add(delivery)
+            delivery.add_done_callback(self._delivered)
+        return 0.0 if len(leased) == admitted else POLL_S
+
+    def _delivered(self, delivery: asyncio.Task[None]) -> None:
+        self._deliveries.discard(delivery)
+        self.wake()
+        if not delivery.cancelled() and delivery.exception() is not None:
+            _log.error("delivery-failed", error=repr(delivery.exception()))
+
+    async def _deliver(self, event: Event, tried: int) -> None:
+        began = time.monotonic()
+        result = "away"
+        try:
+            async with asyncio.timeout(self._delivery_timeout_s):
+                answer = await self._client.post(
+                    "/ecms/api/v1/status", status_body(event), idempotency_key=str(event.event_id)
+                )
+        except (EcmsAway, TimeoutError) as error:
+            self._breaker.failed(time.monotonic())
+            await self._try_again(event, tried, str(error) or type(error).__name__)
+        else:
+            self._breaker.succeeded()
+            result = await self._settle(event, tried, answer)
+        self._metrics.delivered(result, time.monotonic() - began)
+
+    async def _settle(self, event: Event, tried: int, answer: EcmsAnswer) -> str:
+        words = f"{answer.status} {answer.message}".strip()
+        if answer.status == 200 and str(answer.body.get("errorCode")) == "200":
+            await self._told.submit(event.event_id)
+            return "told"
+        if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:
+            _log.error("ecms-refused-event", event=str(event.event_id), status=event.status, answer=words)
+            await events.note_refused(self._pool, event, words, self._clock.now())
+            return "refused"
+        await self._try_again(event, tried, words)
+        return "again"
+
+    async def _try_again(self, event: Event, tried: int, error: str) -> None:
+        delay = min(FIRST_RETRY_MS * 2 ** min(tried - 1, 10), LONGEST_RETRY_MS)
+        _log.warning("ecms-try-again", event=str(event.event_id), attempts=tried, error=error)
+        await events.note_retry(self._pool, event.event_id, int(delay * self._rng.uniform(0.5, 1.0)), error)
+        if tried == OVERDUE_ATTEMPTS:
+            await events.note_overdue(self._pool, event, error, self._clock.now())
+
+    async def _note_told(self, event_ids: list[UUID]) -> Sequence[Any]:
+        await events.note_told(self._pool, event_ids, self._clock.now())
+        return [True] * len(event_ids)

@@ -1,0 +1,1 @@
+"""One file for each counterparty: parse and authenticate, call one use case, render."""

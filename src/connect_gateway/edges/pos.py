@@ -1,0 +1,298 @@
+"""The POS edge (role `pos`): what a clerk's till asks. The store is the client's, never the body's."""
+
+import re
+from typing import Annotated, Literal, assert_never
+
+from aiohttp import web
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
+from connect_gateway.domain import attempts, decide, verdicts
+from connect_gateway.domain.records import Perform, ReversalReason, Reverse
+from connect_gateway.domain.refusals import Code, Refusal
+from connect_gateway.domain.states import TransactionType
+from connect_gateway.domain.verdicts import Verdict
+from connect_gateway.edges import answers
+from connect_gateway.edges.gateway import Gateway
+from connect_gateway.edges.http import body_of, in_time
+from connect_gateway.edges.parsing import (
+    AmountField,
+    ClerkField,
+    DateField,
+    LabelField,
+    Message,
+    PosField,
+    ReferenceField,
+    ShiftField,
+    parse_json,
+    parse_path_reference,
+    parse_uuid,
+    validate,
+)
+from connect_gateway.edges.problems import Problem, dump, json_response, malformed, problem_of
+from connect_gateway.ledger import clients, lookups
+from connect_gateway.ledger.clients import Client
+from connect_gateway.ledger.counter import CounterCommand
+from connect_gateway.receipts.acknowledgement import Receipt, receipt_text
+
+_RECEIPT_NUMBER = re.compile(r"[0-9]{4}-[0-9]{3,4}-[0-9]{8}")
+_COUNTED = frozenset({Code.UNKNOWN_REFERENCE, Code.WRONG_STORE})
+"""Refusals that count as guessing."""
+
+
+class _Transaction(Message):
+    model_config = Message.model_config | {"alias_generator": to_camel}
+
+    reference: ReferenceField
+    pos: PosField
+    shift: ShiftField
+    business_date: DateField
+    clerk: ClerkField
+
+
+class Collect(_Transaction):
+    """COLLECT: cash for a parcel that is paid on delivery."""
+
+    type: Literal["COLLECT"]
+    tracking_number: LabelField
+    tender: Literal["CASH"]
+    amount_tendered: AmountField
+
+
+class Claim(_Transaction):
+    """CLAIM: a prepaid parcel is handed out."""
+
+    type: Literal["CLAIM"]
+    tracking_number: LabelField
+
+
+class AcceptReturn(_Transaction):
+    """ACCEPT_RETURN: a returned parcel is taken in."""
+
+    type: Literal["ACCEPT_RETURN"]
+    tracking_number: Annotated[LabelField | None, Field()] = None
+
+
+TRANSACTION_MESSAGES: dict[str, type[Collect] | type[Claim] | type[AcceptReturn]] = {
+    "COLLECT": Collect,
+    "CLAIM": Claim,
+    "ACCEPT_RETURN": AcceptReturn,
+}
+
+
+class Reversal(Message):
+    """A reversal; `parcelInHand` says that the parcel is where it was before."""
+
+    model_config = Message.model_config | {"alias_generator": to_camel}
+
+    reason: Literal["TIMEOUT", "CANCELLED", "CLERK_VOID"]
+    parcel_in_hand: bool
+
+
+class PosEdge:
+    """The routes of `/pos/v1`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def routes(self) -> list[web.RouteDef]:
+        transaction = "/pos/v1/transactions/{transactionId}"
+        receipt = "/pos/v1/receipts/{number}"
+        return [
+            web.get("/pos/v1/references/{reference}", in_time(self.look_up), allow_head=False),
+            web.put(transaction, in_time(self.perform)),
+            web.get(transaction, in_time(self.inquire), allow_head=False),
+            web.put(transaction + "/reversal", in_time(self.reverse)),
+            web.get(receipt, in_time(self.receipt), allow_head=False),
+            web.post(receipt + "/copies", in_time(self.copy)),
+        ]
+
+    async def look_up(self, request: web.Request) -> web.Response:
+        """The clerk scans a code."""
+        client, store_id = await self._till(request)
+        reference = parse_path_reference(request.match_info["reference"])
+        found = await self._gateway.lookups.find(reference, client.client_id)
+        now = self._gateway.now()
+        locked = attempts.seconds_left(found.locked_until, now)
+        refusal: Refusal | None = None
+        if locked:
+            refusal = decide.locked_out(locked)
+        elif found.reference is None:
+            refusal = decide.unknown_reference()
+        else:
+            refusal = decide.wrong_store(found.reference, store_id)
+        if refusal is not None:
+            await self._count(client, refusal.code)
+            raise problem_of(refusal, verdicts.of_refusal(refusal.code, None))
+        assert found.reference is not None
+        return json_response(answers.lookup_body(found.reference, now))
+
+    async def perform(self, request: web.Request) -> web.Response:
+        """The clerk does a transaction; the same id and content gets the same answer, for ever."""
+        client, store_id = await self._till(request)
+        transaction_id = parse_uuid(request.match_info["transactionId"], "transactionId")
+        message = parse_transaction(await body_of(request))
+        if client.pos is not None and client.pos != message.pos:
+            raise Problem("wrong-terminal", "the client is bound to another terminal", _hold("NOT THIS TERMINAL'S"))
+        command = Perform(
+            store_id=store_id,
+            transaction_id=transaction_id,
+            type=TransactionType(message.type),
+            reference=message.reference,
+            pos=message.pos,
+            shift=message.shift,
+            business_date=message.business_date,
+            clerk=message.clerk,
+            tracking_number=message.tracking_number,
+            tender=message.tender if isinstance(message, Collect) else None,
+            amount_tendered=message.amount_tendered if isinstance(message, Collect) else None,
+        )
+        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id))
+        self._gateway.metrics.decided(command.type, type(outcome).__name__.lower())
+        return await self._performed(client, command, outcome)
+
+    async def _performed(self, client: Client, command: Perform, outcome: decide.Outcome) -> web.Response:
+        match outcome:
+            case decide.Approved():
+                return _stored(outcome.transaction.status, outcome.transaction.answer)
+            case decide.Declined():
+                await self._count(client, outcome.refusal.code)
+                return _stored(outcome.transaction.status, outcome.transaction.answer)
+            case decide.Replayed():
+                return _stored(outcome.transaction.status, outcome.transaction.answer, replay=True)
+            case decide.Rejected():
+                refusal = outcome.refusal
+                raise problem_of(refusal, verdicts.of_refusal(refusal.code, command.type))
+            case decide.Reversed() | decide.AlreadyReversed():
+                raise AssertionError("a transaction was decided as a reversal")
+            case _:
+                assert_never(outcome)
+
+    async def inquire(self, request: web.Request) -> web.Response:
+        """What became of a transaction."""
+        _, store_id = await self._till(request)
+        transaction_id = parse_uuid(request.match_info["transactionId"], "transactionId")
+        found = await lookups.transaction(self._gateway.pool, store_id, transaction_id)
+        if found is None:
+            code = Code.UNKNOWN_TRANSACTION
+            raise Problem(
+                code,
+                "no such transaction has arrived; it may still be on its way: send it again or reverse it",
+                verdicts.of_refusal(code, None),
+            )
+        transaction, reference = found
+        return _json_text(answers.inquiry_body(self._gateway.keys, transaction, reference), 200)
+
+    async def reverse(self, request: web.Request) -> web.Response:
+        """The till undoes a transaction, whether or not it ever arrived."""
+        client, store_id = await self._till(request)
+        transaction_id = parse_uuid(request.match_info["transactionId"], "transactionId")
+        message = validate(Reversal, parse_json(await body_of(request)))
+        command = Reverse(
+            store_id, transaction_id, ReversalReason(message.reason), message.parcel_in_hand, client.pos or 0
+        )
+        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id))
+        self._gateway.metrics.decided("REVERSAL", type(outcome).__name__.lower())
+        match outcome:
+            case decide.Reversed() | decide.AlreadyReversed():
+                return await self._reversed(store_id, command, outcome)
+            case decide.Rejected():
+                raise problem_of(outcome.refusal, verdicts.of_refusal(outcome.refusal.code, None))
+            case decide.Approved() | decide.Declined() | decide.Replayed():
+                raise AssertionError("a reversal was decided as a transaction")
+            case _:
+                assert_never(outcome)
+
+    async def _reversed(
+        self, store_id: str, command: Reverse, outcome: decide.Reversed | decide.AlreadyReversed
+    ) -> web.Response:
+        transaction = outcome.transaction
+        reference = outcome.reference if isinstance(outcome, decide.Reversed) else None
+        if reference is None and transaction.was_approved:
+            found = await lookups.transaction(self._gateway.pool, store_id, command.transaction_id)
+            reference = None if found is None else found[1]
+        return _json_text(dump(answers.reversed_body(self._gateway.keys, transaction, reference)), 200)
+
+    async def receipt(self, request: web.Request) -> web.Response:
+        """A receipt, to look at."""
+        _, store_id = await self._till(request)
+        return _paper(request, await self._receipt(request, store_id, copy=0))
+
+    async def copy(self, request: web.Request) -> web.Response:
+        """A reprint: counted, and marked as what it is."""
+        client, store_id = await self._till(request)
+        if await request.read():
+            raise malformed("a reprint takes no body")
+        _media_type(request)
+        number = (await self._receipt(request, store_id, copy=0)).number
+        copy = await lookups.count_copy(self._gateway.pool, store_id, number, client.client_id, self._gateway.now())
+        return _paper(request, await self._receipt(request, store_id, copy=copy), status=201)
+
+    async def _receipt(self, request: web.Request, store_id: str, *, copy: int) -> Receipt:
+        number = request.match_info["number"]
+        if _RECEIPT_NUMBER.fullmatch(number) is None:
+            raise malformed("a receipt number is SSSS-PPP-NNNNNNNN", "number")
+        found = await lookups.receipt(self._gateway.pool, store_id, number)
+        if found is None or found[1] is None:
+            raise Problem("unknown-receipt", "the store has no such receipt", _hold("RECEIPT NOT KNOWN"))
+        return answers.receipt_of(self._gateway.keys, found[0], found[1], copy)
+
+    async def _till(self, request: web.Request) -> tuple[Client, str]:
+        client = await self._gateway.authorize(request, "pos")
+        assert client.store_id is not None, "the ledger holds no pos client without a store"
+        return client, client.store_id
+
+    async def _count(self, client: Client, code: Code) -> None:
+        if code in _COUNTED:
+            unknown = code is Code.UNKNOWN_REFERENCE
+            await clients.note_attempt(self._gateway.pool, client, unknown=unknown, now=self._gateway.now())
+
+
+def parse_transaction(raw: bytes) -> Collect | Claim | AcceptReturn:
+    """A transaction out of hostile bytes."""
+    body = parse_json(raw)
+    type_ = body.get("type")
+    message = TRANSACTION_MESSAGES.get(type_) if isinstance(type_, str) else None
+    if message is None:
+        raise malformed(f"type: must be one of {', '.join(TRANSACTION_MESSAGES)}", "type")
+    return validate(message, body)
+
+
+def _hold(line: str) -> Verdict:
+    return Verdict("NONE", "HOLD", f"{line}\nHOLD PARCEL")
+
+
+def _stored(status: int, text: str, *, replay: bool = False) -> web.Response:
+    response = _json_text(text, status)
+    if replay:
+        response.headers["Idempotent-Replay"] = "true"
+    return response
+
+
+def _json_text(text: str, status: int) -> web.Response:
+    content_type = "application/json" if status < 400 else "application/problem+json"
+    return web.Response(text=text, status=status, content_type=content_type)
+
+
+_RECEIPT_TYPES = ("application/json", "text/plain")
+
+
+def _media_type(request: web.Request) -> str:
+    """The first of the receipt's types that the client takes."""
+    accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "*/*").split(",")]
+    for wanted in accepted:
+        for offered in _RECEIPT_TYPES:
+            if wanted in (offered, "*/*", offered.partition("/")[0] + "/*"):
+                return offered
+    raise Problem("not-acceptable", f"a receipt comes as {' or '.join(_RECEIPT_TYPES)}", _hold("RECEIPT NOT SHOWN"))
+
+
+def _paper(request: web.Request, receipt: Receipt, status: int = 200) -> web.Response:
+    if _media_type(request) == "text/plain":
+        return web.Response(
+            text="\n".join(receipt_text(receipt)) + "\n",
+            status=status,
+            content_type="text/plain",
+            charset="utf-8",
+        )
+    return json_response(answers.receipt_body(receipt), status)

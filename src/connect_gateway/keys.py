@@ -1,0 +1,115 @@
+"""Keys: from one JSON file, never a default.
+
+`{"receipt": KEY, "index": KEY, "mobile": {"1": KEY}}`, each KEY 32 bytes in base64. `receipt` makes the verification
+codes, `index` the blind index of mobile numbers, `mobile` encrypts them: the newest version seals, every one opens, so
+that a key is rotated by adding the next.
+"""
+
+import base64
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES = 12
+_KEY_BYTES = 32
+
+
+class KeysError(Exception):
+    """The keys file is missing, unreadable or incomplete."""
+
+
+@dataclass(slots=True, frozen=True)
+class SealedMobile:
+    """A mobile number as it is kept: encrypted, with a keyed index to find it by."""
+
+    key_version: int
+    sealed: bytes
+    index: bytes
+
+
+class Keys:
+    """The keys of one installation, the same for every process on one database."""
+
+    def __init__(self, receipt: bytes, index: bytes, mobile: dict[int, bytes]) -> None:
+        self._receipt = receipt
+        self._index = index
+        self._mobile = {version: AESGCM(key) for version, key in mobile.items()}
+        self._newest = max(mobile)
+
+    def verification_code(self, text: str) -> str:
+        """The code at a receipt's foot, `XXXX-XXXX`: nobody makes up a receipt whose code is right."""
+        digest = hmac.digest(self._receipt, text.encode(), "sha256")
+        code = base64.b32encode(digest[:5]).decode()
+        return f"{code[:4]}-{code[4:]}"
+
+    def fingerprint(self, text: str) -> bytes:
+        """A keyed hash: equal for equal texts, telling nothing of a text to who has not the key."""
+        return hmac.digest(self._index, text.encode(), "sha256")
+
+    def seal_mobile(self, number: str) -> SealedMobile:
+        """Encrypts a mobile number with the newest key."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = nonce + self._mobile[self._newest].encrypt(nonce, number.encode(), None)
+        return SealedMobile(self._newest, sealed, self.fingerprint("mobile:" + number))
+
+    def open_mobile(self, key_version: int, sealed: bytes) -> str:
+        """Decrypts a mobile number; KeysError where its key is gone."""
+        cipher = self._mobile.get(key_version)
+        if cipher is None:
+            raise KeysError(f"there is no mobile key of version {key_version}")
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None).decode()
+
+
+def mask_mobile(number: str) -> str:
+    """A mobile number as people may see it, `09*****6789`."""
+    return number[:2] + "*" * (len(number) - 6) + number[-4:]
+
+
+def generate_keys_file(path: Path) -> None:
+    """Writes a file of fresh keys, readable by its owner alone; KeysError where there is one already."""
+
+    def fresh() -> str:
+        return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+    text = json.dumps({"receipt": fresh(), "index": fresh(), "mobile": {"1": fresh()}}, indent=2)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise KeysError(f"{path} exists; keys are never overwritten") from error
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_keys(path: Path) -> Keys:
+    """Reads a keys file; KeysError says what is wrong with it."""
+    try:
+        data = json.loads(path.read_text())
+        return Keys(
+            _key(data["receipt"]),
+            _key(data["index"]),
+            {int(version): _key(text) for version, text in data["mobile"].items()},
+        )
+    except OSError as error:
+        raise KeysError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KeysError(f"{path} is not a keys file: {type(error).__name__}") from error
+
+
+def _key(text: str) -> bytes:
+    key = base64.b64decode(text, validate=True)
+    if len(key) != _KEY_BYTES:
+        raise ValueError("a key has 32 bytes")
+    return key
+
+
+def hash_secret(secret: str) -> bytes:
+    """How client secrets and tokens are kept. They are 256 random bits, so a plain hash cannot be guessed back."""
+    return sha256(secret.encode()).digest()

@@ -1,0 +1,1 @@
+"""The only writer: commands are gathered, committed in groups, and decided by `domain/` under row locks."""

@@ -1,0 +1,127 @@
+"""Connections, time-outs, and a COMMIT whose answer is believed only when it was seen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+Row = asyncpg.Record
+Result = TypeVar("Result")
+
+ACQUIRE_TIMEOUT_S = 1.0
+STATEMENT_TIMEOUT_S = 1.5
+COMMIT_TIMEOUT_S = 1.5
+_LOCK_TIMEOUT_MS = 1_000
+
+_SERVER_SETTINGS = {
+    "application_name": "connect-gateway",
+    "timezone": "UTC",
+    "jit": "off",
+    "lock_timeout": str(_LOCK_TIMEOUT_MS),
+    "idle_in_transaction_session_timeout": "10000",
+    "synchronous_commit": "on",
+}
+
+# Classes of SQLSTATE that say "the database is not there for you now": connection, resources, intervention.
+_AWAY_CLASSES = ("08", "53", "57")
+
+
+class Unavailable(Exception):
+    """The database could not be asked, and nothing that was asked for has happened."""
+
+
+class FateUnknown(Exception):
+    """A COMMIT was sent and its answer was not seen: it may or may not have happened."""
+
+
+class RolledBack(Exception):
+    """The database answered COMMIT with ROLLBACK: nothing of the transaction has happened."""
+
+
+async def open_pool(database_url: str, size: int) -> Pool:
+    """A pool whose connections have the ledger's time-outs; Unavailable where the database does not answer."""
+    try:
+        return await asyncpg.create_pool(
+            database_url,
+            min_size=1,
+            max_size=size,
+            timeout=ACQUIRE_TIMEOUT_S,
+            server_settings=_SERVER_SETTINGS,
+            max_inactive_connection_lifetime=300,
+        )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database is away, rather than that it minds what it was asked."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_AWAY_CLASSES)
+    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+
+
+@asynccontextmanager
+async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection from the pool; one that met an error is thrown away instead of being used again.
+
+    Errors of an absent database come out as Unavailable, others as they are.
+    """
+    try:
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+    except Exception as error:
+        if is_away(error):
+            raise Unavailable(f"no connection: {type(error).__name__}") from error
+        raise
+    try:
+        yield connection
+    except BaseException as error:
+        # Closing without a word sends no cancel request: a COMMIT under way goes on, and its fate is read back later.
+        connection.terminate()
+        if is_away(error):
+            raise Unavailable(f"the database went away: {type(error).__name__}") from error
+        raise
+    finally:
+        await pool.release(connection)
+
+
+async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+    """Runs `work` in a transaction of its own and commits it.
+
+    Unavailable, RolledBack and errors of PostgreSQL mean that nothing happened; FateUnknown that nobody knows yet.
+    """
+    async with connection_of(pool) as connection:
+        await connection.execute("BEGIN", timeout=STATEMENT_TIMEOUT_S)
+        result = await work(connection)
+        await _commit(connection)
+        return result
+
+
+async def _commit(connection: Connection) -> None:
+    commit = asyncio.ensure_future(connection.execute("COMMIT"))
+    try:
+        done, _ = await asyncio.wait({commit}, timeout=COMMIT_TIMEOUT_S)
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    if not done:
+        connection.terminate()
+        await asyncio.wait({commit})
+        raise FateUnknown("no answer to COMMIT in time") from commit.exception()
+    error = commit.exception()
+    if error is not None:
+        if isinstance(error, asyncpg.PostgresError) and not is_away(error):
+            raise error
+        raise FateUnknown("the connection broke during COMMIT") from error
+    if commit.result() != "COMMIT":
+        raise RolledBack

@@ -1,0 +1,165 @@
+"""Events for ECMS: written with what they tell of, leased to one relay at a time, noted when told."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from connect_gateway.domain.records import Event, Payment
+from connect_gateway.ledger.database import (
+    STATEMENT_TIMEOUT_S,
+    Connection,
+    Pool,
+    Row,
+    connection_of,
+    in_transaction,
+)
+from connect_gateway.ledger.rows import EVENT_COLUMNS, columns_of, event_values
+
+REFUSED_EVENT = "ecms-refused-event"
+"""Kind of the task for an event that ECMS will not take."""
+
+OVERDUE_EVENT = "ecms-event-overdue"
+"""Kind of the task for an event that is tried again and again."""
+
+_INSERT = f"""
+INSERT INTO event ({EVENT_COLUMNS})
+SELECT * FROM unnest($1::text[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+    $8::text[], $9::text[], $10::bigint[], $11::text[], $12::integer[], $13::integer[], $14::date[])
+"""  # noqa: S608 - columns of our own
+
+
+async def insert(connection: Connection, events: Sequence[Event]) -> None:
+    """Writes events inside the caller's transaction."""
+    if events:
+        rows = sorted(event_values(event) for event in events)
+        await connection.execute(_INSERT, *columns_of(rows, 14), timeout=STATEMENT_TIMEOUT_S)
+
+
+# The lease is `due_at` itself, pushed into the future: whoever dies with an event in hand loses it when that comes.
+# It goes by the database's clock, the same for every process. A due time further off than any back-off or lease can
+# put it comes from a clock that has been set back meanwhile.
+_LEASE = f"""
+UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', attempts = attempts + 1
+WHERE (tracking_number, sequence) IN (
+    SELECT tracking_number, sequence FROM event AS head
+    WHERE state = 'WAITING' AND (due_at <= now() OR due_at > now() + interval '10 minutes')
+      AND NOT EXISTS (
+        SELECT FROM event AS earlier
+        WHERE earlier.tracking_number = head.tracking_number
+          AND earlier.sequence < head.sequence AND earlier.state <> 'TOLD')
+    ORDER BY due_at
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED)
+RETURNING {EVENT_COLUMNS}, attempts
+"""  # noqa: S608 - columns of our own
+
+
+async def lease(pool: Pool, limit: int, lease_ms: int) -> list[tuple[Event, int]]:
+    """At most `limit` events that are due and first of their parcel, with how often each has been tried."""
+    async with connection_of(pool) as connection:
+        rows = await connection.fetch(_LEASE, limit, lease_ms, timeout=STATEMENT_TIMEOUT_S)
+    return [(_event_of(row), row["attempts"]) for row in rows]
+
+
+_TOLD = """
+UPDATE event SET state = 'TOLD', told_at = $2, last_error = NULL
+WHERE event_id = ANY($1::uuid[]) AND state <> 'TOLD'
+"""
+
+_CLOSE_TASKS = """
+UPDATE task SET closed_at = $2, closed_by = 'relay' WHERE subject = ANY($1::text[]) AND closed_at IS NULL
+"""
+
+
+async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime) -> None:
+    """ECMS has these events."""
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(_TOLD, list(event_ids), now, timeout=STATEMENT_TIMEOUT_S)
+        subjects = [str(event_id) for event_id in event_ids]
+        await connection.execute(_CLOSE_TASKS, subjects, now, timeout=STATEMENT_TIMEOUT_S)
+
+    await in_transaction(pool, work)
+
+
+_RETRY = """
+UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', last_error = $3
+WHERE event_id = $1 AND state = 'WAITING'
+"""
+
+
+async def note_retry(pool: Pool, event_id: UUID, delay_ms: int, error: str) -> None:
+    """The event is to be tried again after the delay."""
+    async with connection_of(pool) as connection:
+        await connection.execute(_RETRY, event_id, delay_ms, error, timeout=STATEMENT_TIMEOUT_S)
+
+
+_REFUSE = "UPDATE event SET state = 'REFUSED', last_error = $2 WHERE event_id = $1 AND state = 'WAITING'"
+
+_OPEN_TASK = """
+INSERT INTO task (task_id, kind, subject, detail, opened_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (subject, kind) WHERE closed_at IS NULL DO NOTHING
+"""
+
+
+async def note_refused(pool: Pool, event: Event, error: str, now: datetime) -> None:
+    """ECMS will not take the event: it waits, and a person finds it in the work list."""
+
+    async def work(connection: Connection) -> None:
+        tag = await connection.execute(_REFUSE, event.event_id, error, timeout=STATEMENT_TIMEOUT_S)
+        if tag == "UPDATE 1":
+            detail = f"{event.status} of {event.tracking_number}: {error}"
+            await open_task(connection, REFUSED_EVENT, str(event.event_id), detail, now)
+
+    await in_transaction(pool, work)
+
+
+async def note_overdue(pool: Pool, event: Event, error: str, now: datetime) -> None:
+    """The event has failed often: it is tried on, and a person can see it until ECMS takes it."""
+
+    async def work(connection: Connection) -> None:
+        detail = f"{event.status} of {event.tracking_number}: {error}"
+        await open_task(connection, OVERDUE_EVENT, str(event.event_id), detail, now)
+
+    await in_transaction(pool, work)
+
+
+async def open_task(connection: Connection, kind: str, subject: str, detail: str, now: datetime) -> None:
+    """Puts something into the work list, inside the caller's transaction; once while it is open."""
+    await connection.execute(_OPEN_TASK, uuid4(), kind, subject, detail, now, timeout=STATEMENT_TIMEOUT_S)
+
+
+async def backlog(pool: Pool) -> dict[str, int]:
+    """How many events wait and how many ECMS has refused."""
+    async with connection_of(pool) as connection:
+        rows = await connection.fetch(
+            "SELECT state, count(*) AS n FROM event WHERE state <> 'TOLD' GROUP BY state",
+            timeout=STATEMENT_TIMEOUT_S,
+        )
+    counts = {row["state"]: row["n"] for row in rows}
+    return {"WAITING": counts.get("WAITING", 0), "REFUSED": counts.get("REFUSED", 0)}
+
+
+def _event_of(row: Row) -> Event:
+    payment = None
+    if row["payment_amount"] is not None:
+        payment = Payment(
+            amount=row["payment_amount"],
+            receipt_number=row["receipt_number"],
+            store_id=row["location"],
+            pos=row["pos"],
+            shift=row["shift"],
+            business_date=row["business_date"],
+        )
+    return Event(
+        event_id=row["event_id"],
+        tracking_number=row["tracking_number"],
+        sequence=row["sequence"],
+        merchant_reference=row["merchant_reference"],
+        status=row["status"],
+        location=row["location"],
+        occurred_at=row["occurred_at"],
+        reason=row["reason"],
+        return_code=row["return_code"],
+        payment=payment,
+    )

@@ -1,0 +1,185 @@
+"""What ECMS writes: references and statuses. Each is one transaction over the rows of one parcel."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from connect_gateway.domain.codes import issue_reference
+from connect_gateway.domain.parcels import Status, apply_status, state_of_new
+from connect_gateway.domain.records import Reference
+from connect_gateway.domain.states import PARCEL_KINDS, Kind
+from connect_gateway.keys import SealedMobile
+from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Connection, Pool, in_transaction
+from connect_gateway.ledger.rows import REFERENCE_COLUMNS, reference_of
+
+_ISSUE_TRIES = 8
+
+
+@dataclass(slots=True, frozen=True)
+class NewReference:
+    """What ECMS asks a reference for; `reference` is there where ECMS brings its own."""
+
+    kind: Kind
+    tracking_number: str
+    merchant_code: str
+    merchant: str
+    merchant_reference: str
+    description: str
+    amount_due: int
+    store_id: str | None
+    expires_at: datetime | None
+    reference: str | None
+    mobile: SealedMobile | None
+
+
+class Conflict(Exception):
+    """The tracking number or the reference is taken by something else; `field` says which of ECMS's fields."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+_BY_TRACKING = f"""
+SELECT {REFERENCE_COLUMNS} FROM reference WHERE tracking_number = $1 ORDER BY reference FOR UPDATE
+"""  # noqa: S608 - columns of our own
+
+_INSERT = f"""
+INSERT INTO reference ({REFERENCE_COLUMNS}, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL, $13, $14)
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 - columns of our own
+
+_INSERT_CONTACT = """
+INSERT INTO contact (reference, key_version, mobile, mobile_index, created_at) VALUES ($1, $2, $3, $4, $5)
+"""
+
+
+async def create_reference(pool: Pool, new: NewReference, now: datetime) -> Reference:
+    """Keeps a reference for ECMS, once for each tracking number and kind.
+
+    Asking again with the same content answers the reference of the first time; Conflict where the content differs or
+    the reference that ECMS brings is another parcel's.
+    """
+
+    async def work(connection: Connection) -> Reference:
+        return await insert_reference(connection, new, now)
+
+    try:
+        return await in_transaction(pool, work)
+    except asyncpg.UniqueViolationError:
+        # Two requests for one parcel met; the other one has committed by now, and is found.
+        return await in_transaction(pool, work)
+
+
+async def insert_reference(connection: Connection, new: NewReference, now: datetime, events: int = 0) -> Reference:
+    """`create_reference` inside the caller's transaction; `events` is how many events the caller adds with it."""
+    for row in await connection.fetch(_BY_TRACKING, new.tracking_number, timeout=STATEMENT_TIMEOUT_S):
+        known = reference_of(row)
+        if known.kind is new.kind:
+            _compare(known, new)
+            return known
+        if known.kind in PARCEL_KINDS and new.kind in PARCEL_KINDS:
+            raise Conflict("kind", "the parcel is known under another payment type")
+    candidates = [new.reference] if new.reference is not None else [issue_reference() for _ in range(_ISSUE_TRIES)]
+    for candidate in candidates:
+        made = _reference_of_new(new, candidate, events)
+        tag = await connection.execute(
+            _INSERT,
+            made.reference,
+            made.kind,
+            made.tracking_number,
+            made.merchant_code,
+            made.merchant,
+            made.merchant_reference,
+            made.description,
+            made.amount_due,
+            made.store_id,
+            made.state,
+            made.expires_at,
+            made.status_at,
+            made.events,
+            now,
+            timeout=STATEMENT_TIMEOUT_S,
+        )
+        if tag == "INSERT 0 1":
+            await _keep_contact(connection, made.reference, new.mobile, now)
+            return made
+        if await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM reference WHERE tracking_number = $1 AND kind = $2)",
+            new.tracking_number,
+            new.kind,
+            timeout=STATEMENT_TIMEOUT_S,
+        ):
+            raise asyncpg.UniqueViolationError("the same parcel was entered at the same moment")
+    raise Conflict("reference", "the reference belongs to another parcel")
+
+
+async def _keep_contact(connection: Connection, reference: str, mobile: SealedMobile | None, now: datetime) -> None:
+    if mobile is not None:
+        await connection.execute(
+            _INSERT_CONTACT,
+            reference,
+            mobile.key_version,
+            mobile.sealed,
+            mobile.index,
+            now,
+            timeout=STATEMENT_TIMEOUT_S,
+        )
+
+
+def _reference_of_new(new: NewReference, reference: str, events: int) -> Reference:
+    return Reference(
+        reference=reference,
+        kind=new.kind,
+        tracking_number=new.tracking_number,
+        merchant_code=new.merchant_code,
+        merchant=new.merchant,
+        merchant_reference=new.merchant_reference,
+        description=new.description,
+        amount_due=new.amount_due,
+        store_id=new.store_id,
+        state=state_of_new(new.kind),
+        expires_at=new.expires_at,
+        status_at=None,
+        done_store=None,
+        done_by=None,
+        events=events,
+    )
+
+
+def _compare(known: Reference, new: NewReference) -> None:
+    """Another amount or another order under a known tracking number is a mistake that somebody would pay for."""
+    if new.reference is not None and new.reference != known.reference:
+        raise Conflict("reference", "the parcel has another reference already")
+    if known.amount_due != new.amount_due:
+        raise Conflict("amount", "the parcel is known with another amount")
+    if (known.merchant_code, known.merchant_reference) != (new.merchant_code, new.merchant_reference):
+        raise Conflict("merchantReference", "the tracking number is known of another order")
+
+
+_MOVE = "UPDATE reference SET state = $2, store_id = $3, status_at = $4 WHERE reference = $1 AND state = $5"
+
+
+async def apply(pool: Pool, status: Status, now: datetime) -> bool:
+    """Applies an ECMS status to every reference of the parcel; False where the parcel is not known."""
+
+    async def work(connection: Connection) -> bool:
+        rows = await connection.fetch(_BY_TRACKING, status.tracking_number, timeout=STATEMENT_TIMEOUT_S)
+        for row in rows:
+            known = reference_of(row)
+            moved = apply_status(known, status, now)
+            if moved is not None:
+                await connection.execute(
+                    _MOVE,
+                    moved.reference,
+                    moved.state,
+                    moved.store_id,
+                    moved.status_at,
+                    known.state,
+                    timeout=STATEMENT_TIMEOUT_S,
+                )
+        return bool(rows)
+
+    return await in_transaction(pool, work)

@@ -1,0 +1,53 @@
+"""What the gateway counts, for Prometheus. No reference, token or number ever stands in a label."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    """One process's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "connect_requests", "Requests answered", ["route", "method", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "connect_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self._registry
+        )
+        self._outcomes = Counter(
+            "connect_transactions", "Outcomes of transactions", ["type", "outcome"], registry=self._registry
+        )
+        self._deliveries = Counter("connect_deliveries", "Attempts to tell ECMS", ["result"], registry=self._registry)
+        self._delivery_seconds = Histogram(
+            "connect_delivery_seconds", "Time of an attempt", buckets=_SECONDS, registry=self._registry
+        )
+        self._events = Gauge("connect_events", "Events that ECMS has not been told", ["state"], registry=self._registry)
+        self._tasks = Gauge("connect_open_tasks", "What waits for a person", registry=self._registry)
+        self._ecms_away = Gauge("connect_ecms_away", "1 while the breaker is open", registry=self._registry)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def decided(self, type_: str, outcome: str) -> None:
+        """A till's command has its outcome."""
+        self._outcomes.labels(type_, outcome).inc()
+
+    def delivered(self, result: str, seconds: float) -> None:
+        """An attempt to tell ECMS ended: told, again, refused or away."""
+        self._deliveries.labels(result).inc()
+        self._delivery_seconds.observe(seconds)
+
+    def backlog(self, waiting: int, refused: int, open_tasks: int, *, ecms_away: bool) -> None:
+        """How the road to ECMS looks at this moment."""
+        self._events.labels("waiting").set(waiting)
+        self._events.labels("refused").set(refused)
+        self._tasks.set(open_tasks)
+        self._ecms_away.set(int(ecms_away))
+
+    def page(self) -> bytes:
+        """The page that Prometheus reads."""
+        return generate_latest(self._registry)

@@ -1,0 +1,131 @@
+"""What a sandbox keeps between runs: its ports, its clients and their secrets, and the files made of them."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from connect_gateway.processes import StartError, choose_port, write_private
+
+STORE_ID = "0166"
+POS = 1
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class Ports(_Kept):
+    """The ports of 127.0.0.1 that the sandbox's programs listen on; PostgreSQL keeps its own."""
+
+    gateway: int
+    ecms: int
+    ecms_control: int
+
+
+def _secret() -> str:
+    return secrets.token_hex(32)  # 256 random bits
+
+
+class Client(_Kept):
+    """A client application, in the form in which it is printed."""
+
+    client_id: str
+    client_secret: str = Field(default_factory=_secret)
+    store_id: str | None = None
+    pos: str | None = None
+    merchant_code: str | None = None
+
+
+def _clients() -> dict[str, Client]:
+    return {
+        "pos": Client(client_id="demo-pos", store_id=STORE_ID, pos=str(POS)),
+        "kiosk": Client(client_id="demo-kiosk", store_id=STORE_ID),
+        "ecms": Client(client_id="demo-ecms"),
+        "app": Client(client_id="demo-app"),
+        "admin": Client(client_id="demo-admin"),
+        "merchant": Client(client_id="demo-merchant", merchant_code="001"),
+    }
+
+
+class SandboxState(_Kept):
+    """Everything that a sandbox decides once and keeps for good."""
+
+    ports: Ports
+    clients: dict[str, Client] = Field(default_factory=_clients)
+    gateway_at_ecms: Client = Field(default_factory=lambda: Client(client_id="connect-gateway"))
+    second_merchant: Client = Field(
+        default_factory=lambda: Client(client_id="demo-merchant-2", merchant_code="002")
+    )
+
+    def printed_clients(self) -> dict[str, dict[str, str]]:
+        """The clients as the sandbox's line shows them, each with the fields that it has."""
+        return {
+            role: client.model_dump(by_alias=True, exclude_none=True) for role, client in self.clients.items()
+        }
+
+
+def load_state(home: Path) -> SandboxState:
+    """What an earlier run kept in `home`, or new ports and secrets, which are kept from now on.
+
+    Writes `credentials.json` beside it, the printed line's `clients` object, as other commands take it.
+    """
+    file = home / "sandbox.json"
+    if file.exists():
+        try:
+            state = SandboxState.model_validate_json(file.read_bytes())
+        except ValueError as error:
+            raise StartError(f"{file} cannot be read: {error}") from error
+    else:
+        state = SandboxState(ports=_choose_ports())
+        write_private(file, state.model_dump_json(by_alias=True, indent=1, exclude_none=True))
+    write_private(home / "credentials.json", json.dumps(state.printed_clients(), indent=1))
+    return state
+
+
+def _choose_ports() -> Ports:
+    chosen: list[int] = []
+    while len(chosen) < 3:
+        port = choose_port()
+        if port not in chosen:
+            chosen.append(port)
+    return Ports(gateway=chosen[0], ecms=chosen[1], ecms_control=chosen[2])
+
+
+def ecms_config(state: SandboxState, data_file: Path) -> dict[str, Any]:
+    """The configuration of the ECMS simulator: whom it lets in, and how it speaks to the gateway."""
+    return {
+        "host": "127.0.0.1",
+        "port": state.ports.ecms,
+        "controlPort": state.ports.ecms_control,
+        "dataFile": str(data_file),
+        "sandbox": True,
+        "gateway": {
+            "url": f"http://127.0.0.1:{state.ports.gateway}",
+            "clientId": state.clients["ecms"].client_id,
+            "clientSecret": state.clients["ecms"].client_secret,
+        },
+        "clients": [
+            _merchant(state.clients["merchant"], "Merchant A", "MERCHANT_DELIVERY"),
+            _merchant(state.second_merchant, "Merchant B", "DC_PICKUP"),
+            {
+                "clientId": state.gateway_at_ecms.client_id,
+                "clientSecret": state.gateway_at_ecms.client_secret,
+                "role": "gateway",
+            },
+        ],
+    }
+
+
+def _merchant(client: Client, name: str, flow: str) -> dict[str, Any]:
+    return {
+        "clientId": client.client_id,
+        "clientSecret": client.client_secret,
+        "role": "merchant",
+        "merchantCode": client.merchant_code,
+        "merchant": name,
+        "flow": flow,
+    }

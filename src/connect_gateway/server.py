@@ -1,0 +1,206 @@
+"""One gateway process: its parts put together, started, and stopped without dropping anybody."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import structlog
+import uvloop
+from aiohttp import web
+
+from connect_gateway import logs
+from connect_gateway.clock import SettableClock, SystemClock
+from connect_gateway.ecms.client import EcmsClient
+from connect_gateway.ecms.relay import Relay
+from connect_gateway.edges import answers
+from connect_gateway.edges.ecms import EcmsEdge
+from connect_gateway.edges.gateway import Gateway
+from connect_gateway.edges.http import BODY_LIMIT_BYTES, Runner, error_middleware
+from connect_gateway.edges.kiosk import KioskEdge
+from connect_gateway.edges.oauth import OAuthEdge
+from connect_gateway.edges.operating import OperatingEdge
+from connect_gateway.edges.pos import PosEdge
+from connect_gateway.keys import Keys, KeysError, generate_keys_file, load_keys
+from connect_gateway.ledger import clients
+from connect_gateway.ledger.clients import TokenChecks
+from connect_gateway.ledger.counter import Counter
+from connect_gateway.ledger.database import Pool, Unavailable, is_away, open_pool
+from connect_gateway.ledger.lookups import Lookups
+from connect_gateway.ledger.migrate import migrate
+from connect_gateway.metrics import Metrics
+from connect_gateway.postgres import EmbeddedPostgres
+from connect_gateway.settings import Settings
+
+_DATABASE_RETRY_S = 1.0
+_PURGE_EVERY_S = 3_600.0
+
+_log = structlog.get_logger("server")
+
+
+def run(settings: Settings, *, exit_with_fd: int | None = None, port_file: Path | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, or until `exit_with_fd` reads end of file: the parent has died.
+
+    `port_file` gets the port once the gateway listens.
+    """
+    logs.configure(settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, exit_with_fd, port_file))
+
+
+async def _serve(settings: Settings, exit_with_fd: int | None, port_file: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if exit_with_fd is not None:
+        _watch_parent(exit_with_fd, stop)
+    async with (
+        _database(settings) as database_url,
+        serving(settings, database_url, _keys_path(settings)) as port,
+    ):
+        _log.info("listening", host=settings.host, port=port)
+        if port_file is not None:
+            port_file.write_text(str(port))
+        await stop.wait()
+        _log.info("stopping")
+    _log.info("stopped")
+
+
+def _watch_parent(descriptor: int, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        if not os.read(descriptor, 1):
+            loop.remove_reader(descriptor)
+            stop.set()
+
+    os.set_blocking(descriptor, False)
+    loop.add_reader(descriptor, readable)
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with EmbeddedPostgres(settings.data_dir / "postgres") as postgres:
+        yield postgres.url
+
+
+def _keys_path(settings: Settings) -> Path:
+    """Where the keys are; made up freshly only beside an embedded database, which no other process shares."""
+    if settings.keys_file is not None:
+        return settings.keys_file
+    if settings.database_url is not None:
+        raise KeysError("CONNECT_KEYS_FILE is needed: every gateway on one database has the same keys")
+    path = settings.data_dir / "keys.json"
+    if not path.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        generate_keys_file(path)
+    return path
+
+
+@asynccontextmanager
+async def serving(settings: Settings, database_url: str, keys_file: Path) -> AsyncIterator[int]:
+    """A gateway that listens and relays, for as long as the context lasts; yields its port."""
+    keys = load_keys(keys_file)
+    await _migrated(database_url)
+    pool = await open_pool(database_url, settings.database_pool_size)
+    gateway = _assemble(settings, pool, keys)
+    runner = Runner(_application(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
+    await runner.setup()
+    relaying = asyncio.create_task(gateway.relay.run())
+    purging = asyncio.create_task(_purge(gateway))
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        # First nobody new comes in and everybody inside is answered; then what they caused goes out.
+        await runner.cleanup()
+        await gateway.counter.drain()
+        await gateway.relay.stop()
+        purging.cancel()
+        await asyncio.wait({relaying, purging})
+        await gateway.ecms.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(pool.close(), 5)
+        pool.terminate()
+
+
+async def _migrated(database_url: str) -> None:
+    """Waits for the database for as long as it takes, and brings it to this program's schema."""
+    while True:
+        try:
+            await migrate(database_url)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if not is_away(error):
+                raise
+            _log.warning("waiting-for-database", error=type(error).__name__)
+            await asyncio.sleep(_DATABASE_RETRY_S)
+        else:
+            return
+
+
+def _assemble(settings: Settings, pool: Pool, keys: Keys) -> Gateway:
+    clock = SettableClock() if settings.sandbox else SystemClock()
+    metrics = Metrics()
+    timeout_s = settings.ecms_timeout_ms / 1000
+    secret = settings.ecms_client_secret
+    ecms = EcmsClient(
+        settings.ecms_url,
+        settings.ecms_client_id,
+        "" if secret is None else secret.get_secret_value(),
+        timeout_s=timeout_s,
+        connections=settings.relay_concurrency + 32,
+    )
+    relay = Relay(
+        pool,
+        ecms,
+        clock,
+        metrics,
+        concurrency=settings.relay_concurrency,
+        # One attempt may have to fetch a token first, which is an attempt of its own.
+        delivery_timeout_s=2 * timeout_s,
+    )
+    return Gateway(
+        clock=clock,
+        pool=pool,
+        keys=keys,
+        counter=Counter(pool, clock, answers.answer_with(keys), relay.wake),
+        lookups=Lookups(pool),
+        tokens=TokenChecks(pool),
+        ecms=ecms,
+        relay=relay,
+        metrics=metrics,
+        sandbox=settings.sandbox,
+    )
+
+
+def _application(gateway: Gateway) -> web.Application:
+    app = web.Application(client_max_size=BODY_LIMIT_BYTES, middlewares=[error_middleware(gateway)])
+    for edge in (
+        OAuthEdge(gateway),
+        PosEdge(gateway),
+        KioskEdge(gateway),
+        EcmsEdge(gateway),
+        OperatingEdge(gateway),
+    ):
+        app.add_routes(edge.routes())
+    return app
+
+
+async def _purge(gateway: Gateway) -> None:
+    """Removes what nobody needs any more, for as long as the process runs."""
+    while True:
+        try:
+            await clients.purge_tokens(gateway.pool, gateway.now())
+        except (Unavailable, asyncpg.PostgresError) as error:
+            _log.warning("purge-put-off", error=str(error))
+        await asyncio.sleep(_PURGE_EVERY_S)
