@@ -36,7 +36,7 @@ _SANDBOX_READY_WITHIN_S = 120.0
 _SANDBOX_STOPS_WITHIN_S = 60.0
 
 
-class SandboxFailed(Exception):  # noqa: N818 - the name says what happened
+class SandboxFailed(Exception):
     """The sandbox did not start; the message is what it wrote."""
 
 
@@ -69,9 +69,9 @@ class Screen:
         """Everything that ECMS knows of a parcel, in its order."""
         table = Table(title=f"ECMS on parcel {tracking_number}", title_justify="left")
         for heading in ("time", "status", "from", "payment", ""):
-            table.add_column(heading, no_wrap=True)
+            table.add_column(heading, no_wrap=heading == "time")
         for event in events:
-            status = f"{event['status']} ({event['reason']})" if event.get("reason") else event["status"]
+            status = f"{event['status']}\n{event['reason']}" if event.get("reason") else event["status"]
             payment = (event.get("payment") or {}).get("amount", "")
             applied = "applied" if event["applied"] else "repeat"
             table.add_row(event["timestamp"], status, event["source"], payment, applied)
@@ -114,7 +114,7 @@ async def running_sandbox(home: Path) -> AsyncIterator[tuple[dict[str, Any], asy
 
 
 async def _read_line(process: asyncio.subprocess.Process, log_file: Path) -> dict[str, Any]:
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+    assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _SANDBOX_READY_WITHIN_S)
         sandbox: dict[str, Any] = json.loads(line)
@@ -142,9 +142,7 @@ async def open_stage(sandbox: Mapping[str, Any], home: Path, screen: Screen) -> 
             ),
             control=await stack.enter_async_context(EcmsControl(sandbox["ecmsControl"])),
             till=await stack.enter_async_context(Till.open(network.url, clients["pos"], home / "till")),
-            kiosk=await stack.enter_async_context(
-                Kiosk.open(sandbox["gateway"], clients["kiosk"], home / "kiosk")
-            ),
+            kiosk=await stack.enter_async_context(Kiosk.open(sandbox["gateway"], clients["kiosk"], home / "kiosk")),
         )
 
 
@@ -199,29 +197,35 @@ def show_what_to_try(screen: Screen, sandbox: Mapping[str, Any], home: Path, par
     _write_private(credentials, json.dumps(sandbox["clients"]))
     _write_private(curl, f'user = "{client["clientId"]}:{client["clientSecret"]}"\n')
     gateway, control = sandbox["gateway"], sandbox["ecmsControl"]
-    pos, kiosk = _command("pos-sim", "pos"), _command("kiosk-sim", "kiosk")
-    state, kiosk_dir = home / "my-till", home / "my-kiosk"
-    pick = "import json,sys;print(json.load(sys.stdin)['access_token'])"
+    pos, kiosk, ecms = (_command(f"{name}-sim", name) for name in ("pos", "kiosk", "ecms"))
+    collect = f"{pos} collect {parcel.claim_code} --label {parcel.tracking_number} --tendered 500"
     grant = f"curl -sK {curl} -d grant_type=client_credentials {gateway}/accounts/oauth2/token"
     lines = (
-        f"# Parcel {parcel.tracking_number} waits at the store, PHP 200.00 to pay.",
-        f"export POS_SIM_URL={gateway} POS_SIM_CREDENTIALS={credentials} POS_SIM_STATE_DIR={state}",
+        f"# Parcel {parcel.tracking_number} waits at the store, PHP {parcel.amount} to pay.",
+        f"export POS_SIM_URL={gateway} POS_SIM_CREDENTIALS={credentials} POS_SIM_STATE_DIR={home / 'my-till'}",
         f"{pos} lookup {parcel.claim_code}",
-        f"{pos} collect {parcel.claim_code} --label {parcel.tracking_number} --tendered 500",
+        collect,
         f"{pos} inquire",
         f"{pos} reverse --reason CLERK_VOID --parcel-in-hand",
+        collect,
         "",
-        "# Once it is claimed, the customer may bring it back.",
-        f"export KIOSK_SIM_URL={gateway} KIOSK_SIM_CREDENTIALS={credentials} KIOSK_SIM_STATE_DIR={kiosk_dir}",
+        "# The customer brings it back.",
+        f"export KIOSK_SIM_URL={gateway} KIOSK_SIM_CREDENTIALS={credentials}",
+        f"export KIOSK_SIM_STATE_DIR={home / 'my-kiosk'}",
         f"{kiosk} return {parcel.merchant_reference} --type ORDER_NUMBER --merchant-code 001",
         "",
-        "# What ECMS was told, and ECMS failing and coming back.",
-        f"curl -s {control}/parcels/{parcel.tracking_number}",
-        f"curl -sX PUT {control}/faults -H 'Content-Type: application/json' -d '{{\"mode\":\"down\"}}'",
-        f"curl -sX PUT {control}/faults -H 'Content-Type: application/json' -d '{{\"mode\":\"none\"}}'",
+        "# What ECMS was told; ECMS failing and coming back; a parcel of your own, and its way to the store.",
+        f"export ECMS_SIM_URL={sandbox['ecms']} ECMS_SIM_CONTROL_URL={control}",
+        f"export ECMS_SIM_CREDENTIALS={credentials}",
+        f"{ecms} parcel {parcel.tracking_number}",
+        f"{ecms} faults down",
+        f"{ecms} faults none",
+        f"TRACKING=$({ecms} ship --merchant-reference MY-ORDER-1 --amount 150.00 --json | {_picking('trackingNumber')})",
+        f'{ecms} advance "$TRACKING" "DELIVERED TO STORE"',
+        f'curl -s {control}/parcels/"$TRACKING" | {_picking("claimCode")}',
         "",
         "# The wire itself.",
-        f'TOKEN=$({grant} | python3 -c "{pick}")',
+        f"TOKEN=$({grant} | {_picking('access_token')})",
         f'curl -s -H "Authorization: Bearer $TOKEN" {gateway}/pos/v1/references/{parcel.claim_code}',
     )
     screen.console.rule("[bold]The sandbox stays up: paste these into another terminal", align="left")
@@ -229,6 +233,10 @@ def show_what_to_try(screen: Screen, sandbox: Mapping[str, Any], home: Path, par
         # Wrapped lines could not be pasted.
         screen.console.print(Text(line, style="dim" if line.startswith("#") else ""), soft_wrap=True)
     screen.console.rule("Ctrl-C stops everything", align="left")
+
+
+def _picking(name: str) -> str:
+    return f"python3 -c \"import json,sys;print(json.load(sys.stdin)['{name}'])\""
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -276,7 +284,7 @@ async def _until_stopped(sandbox: asyncio.subprocess.Process) -> None:
 async def _main(*, once: bool) -> int:
     """Turns SIGINT and SIGTERM during the stories into a cancellation, so that the sandbox is stopped."""
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine runs in a task
+    assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:

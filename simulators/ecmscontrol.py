@@ -10,7 +10,7 @@ import aiohttp
 _POLL_S = 0.1
 
 
-class ControlFailed(Exception):  # noqa: N818 - the name says what happened
+class ControlFailed(Exception):
     """The control port did not do what it was asked; the message is its answer."""
 
 
@@ -49,7 +49,7 @@ class EcmsControl:
         try:
             async with asyncio.timeout(within_s):
                 # The control port has nothing to wait on, so this looks again and again.
-                while not agrees(await self.history(tracking_number)):  # noqa: ASYNC110
+                while not agrees(await self.history(tracking_number)):
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             return False

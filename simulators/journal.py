@@ -16,7 +16,7 @@ from typing import Any, Self
 _FILE_NAME = "journal.jsonl"
 
 
-class JournalInUse(Exception):  # noqa: N818 - a state of affairs that the caller can wait out
+class JournalInUse(Exception):
     """Another process works with this journal: one of the two could reverse what the other gets approved."""
 
 

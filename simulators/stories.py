@@ -46,7 +46,7 @@ _COUNTER_STATUSES = frozenset({"CLAIMED", "FOR RETURN", "RETURNED"})
 _REVERSAL_REASONS = frozenset({"CLAIM REVERSED", "RETURN REVERSED"})
 
 
-class StoryFailed(Exception):  # noqa: N818 - the name says what happened
+class StoryFailed(Exception):
     """Something in a story was not as the story says."""
 
 
@@ -66,6 +66,7 @@ class Parcel:
     tracking_number: str
     claim_code: str
     merchant_reference: str
+    amount: str
 
 
 class Show(Protocol):
@@ -118,8 +119,7 @@ def heard(events: Sequence[dict[str, Any]]) -> tuple[Heard, ...]:
     return tuple(
         Heard(event["status"], (event.get("payment") or {}).get("amount"), event.get("reason"))
         for event in events
-        if event["applied"]
-        and (event["status"] in _COUNTER_STATUSES or event.get("reason") in _REVERSAL_REASONS)
+        if event["applied"] and (event["status"] in _COUNTER_STATUSES or event.get("reason") in _REVERSAL_REASONS)
     )
 
 
@@ -153,7 +153,7 @@ async def send_parcel(stage: Stage, *, number: int, cod: bool = True) -> Parcel:
         answer = await stage.merchant.request("POST", "/ecms/api/v1/shipments", json=shipment)
         body = answer.body or {}
         _ensure(answer.status in {200, 201} and "trackingNumber" in body, f"{answer.status} {body}")
-        parcel = Parcel(str(body["trackingNumber"]), str(body["claimCode"]), reference)
+        parcel = Parcel(str(body["trackingNumber"]), str(body["claimCode"]), reference, shipment["amount"])
     with stage.show.step(f"parcel {parcel.tracking_number} travels to the store, code {parcel.claim_code}"):
         await stage.control.advance(parcel.tracking_number, _AT_STORE)
     return parcel
@@ -240,7 +240,7 @@ async def _wrong_label(stage: Stage, told: Told) -> None:
 async def _reversal(stage: Stage, told: Told) -> None:
     parcel = await send_parcel(stage, number=5)
     first = await _collect(stage, told, parcel)
-    with stage.show.step("the customer thinks better of it: the clerk voids the sale, the parcel in hand"):
+    with stage.show.step("the customer changes their mind: the clerk voids the sale, parcel in hand"):
         result = await stage.till.reverse(first.transaction_id or "", "CLERK_VOID", parcel_in_hand=True)
         _ensure(result.outcome is Outcome.REVERSED, f"{result.outcome.value} {result.status} {result.code}")
     stage.show.verdict(result)

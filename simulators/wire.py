@@ -35,7 +35,7 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class NoAnswer(Exception):  # noqa: N818 - it is not an error of ours: the fate of the request is unknown
+class NoAnswer(Exception):
     """Nothing readable came back (time-out, reset, cut body): the request may have been carried out."""
 
 
@@ -238,9 +238,7 @@ class WireClient:
             raise NoAnswer(f"{method} {path}: {type(exc).__name__}") from exc
 
 
-async def _send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Keeps aiohttp from sending again by itself.
 
     It repeats GET, PUT and DELETE whenever the connection breaks, a new one too, and has no public switch for

@@ -45,7 +45,10 @@ def read_time(text: str) -> datetime:
 
 def read_rfc3339(text: str) -> datetime:
     """A moment with its offset, between 2000 and 2100; ValueError for anything else."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("now must be an RFC 3339 time, such as 2026-11-22T08:00:00+08:00") from None
     if moment.tzinfo is None:
         raise ValueError("the time needs an offset, such as +08:00 or Z")
     if not EARLIEST <= moment <= LATEST:

@@ -207,7 +207,7 @@ class Database:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0.5)
     connection.row_factory = sqlite3.Row
     try:
         # The file belongs to one simulator at a time: two would tell the gateway everything twice.

@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from .answers import Handler, error_answer, errors_in_ecms_style
 from .messages import FaultsRequest
 
 SLOW_S = 3.0
 LONGEST_SILENCE_S = 60.0
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Faults:
@@ -44,8 +43,12 @@ class Faults:
     def around(self, handler: Handler) -> Handler:
         """The handler of something that the gateway asks, with the faults before and behind it."""
 
+        async def answering(request: web.Request) -> web.StreamResponse:
+            # A refusal is an answer too, and as late or as lost as any other.
+            return await errors_in_ecms_style(request, handler)
+
         async def faulty(request: web.Request) -> web.StreamResponse:
-            return await _MODES[self.draw()](request, handler)
+            return await _MODES[self.draw()](request, answering)
 
         return faulty
 
@@ -55,10 +58,6 @@ def hang_up(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
-
-
-def _error_500() -> web.Response:
-    return web.json_response({"errorCode": "500", "message": "Internal error."}, status=500)
 
 
 async def _none(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -71,7 +70,7 @@ async def _down(request: web.Request, _: Handler) -> web.StreamResponse:
 
 async def _error(request: web.Request, _: Handler) -> web.StreamResponse:
     await request.read()
-    return _error_500()
+    return error_answer(500, "Internal error.")
 
 
 async def _timeout(request: web.Request, _: Handler) -> web.StreamResponse:
@@ -93,7 +92,7 @@ async def _slow(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _apply_then_fail(request: web.Request, handler: Handler) -> web.StreamResponse:
     await handler(request)
-    return _error_500()
+    return error_answer(500, "Internal error.")
 
 
 async def _twice(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -17,7 +17,7 @@ from .stores import STORES, published_at, stores_csv
 
 # A cancellation is done once it is written down; whoever asks next should find that the gateway has heard,
 # too.
-CANCEL_WAITS_FOR_GATEWAY_S = 2.0
+CANCEL_WAITS_FOR_GATEWAY_S = 1.0
 
 
 async def token(request: web.Request) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from ..wire import WireClient
 from . import control_api, gateway_api, merchant_api
+from .answers import errors_in_ecms_style
 from .clock import SimulatedClock
 from .config import Config
 from .database import Database
@@ -19,7 +20,7 @@ from .faults import Faults
 from .gateway import Gateway
 from .notifier import Notifier
 from .settings import clock_offset, return_codes
-from .simulator import BODY_LIMIT, SIMULATOR, Simulator, errors_in_ecms_style
+from .simulator import BODY_LIMIT, SIMULATOR, Simulator
 
 _LOOPBACK = "127.0.0.1"
 _SHUTDOWN_GRACE_S = 3.0

@@ -1,9 +1,7 @@
 """The parts of a running simulator, and what the handlers of all its endpoints share."""
 
 import asyncio
-import logging
-import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,12 +17,9 @@ from .messages import Refusal
 from .notifier import Notifier
 from .oauth import client_of_token
 
-_log = logging.getLogger(__name__)
-
 BODY_LIMIT = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 C = TypeVar("C", MerchantClient, GatewayClient)
 
 
@@ -85,31 +80,3 @@ async def client_of(request: web.Request, role: type[C]) -> C:
     if not isinstance(client, role):
         raise Refusal(403, "This client may not use this endpoint.")
     return client
-
-
-def error_answer(status: int, message: str) -> web.Response:
-    """An error in ECMS's style."""
-    response = web.json_response({"errorCode": str(status), "message": message}, status=status)
-    if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-@web.middleware
-async def errors_in_ecms_style(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns every refusal, aiohttp's own too, into ECMS's `{"errorCode","message"}`."""
-    try:
-        return await handler(request)
-    except Refusal as exc:
-        return error_answer(exc.status, exc.message)
-    except web.HTTPException as exc:
-        answer = error_answer(exc.status, exc.reason)
-        if "Allow" in exc.headers:
-            answer.headers["Allow"] = exc.headers["Allow"]
-        return answer
-    except sqlite3.Error:
-        _log.exception("the data file cannot be used")
-        return error_answer(503, "ECMS cannot reach its records.")
-    except Exception:  # noqa: BLE001 - a simulator that fails says so and goes on
-        _log.exception("%s %s failed", request.method, request.rel_url.path)
-        return error_answer(500, "Internal error.")

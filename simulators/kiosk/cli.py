@@ -41,9 +41,7 @@ class _Desk:
 
 def _options(
     *,
-    url: Annotated[
-        str, typer.Option(envvar="KIOSK_SIM_URL", help="Address of the gateway.")
-    ] = "http://127.0.0.1:8711",
+    url: Annotated[str, typer.Option(envvar="KIOSK_SIM_URL", help="Address of the gateway.")] = "http://127.0.0.1:8711",
     credentials: Annotated[
         Path,
         typer.Option(envvar="KIOSK_SIM_CREDENTIALS", help="The sandbox's `clients` object; role kiosk."),
@@ -144,9 +142,7 @@ def run(desk: _Desk) -> None:
     while True:
         console.rule("Return an item")
         try:
-            typed = Prompt.ask(
-                "Order number, or waybill number on the label (empty to stop)", console=console
-            )
+            typed = Prompt.ask("Order number, or waybill number on the label (empty to stop)", console=console)
             if not typed.strip():
                 return
             kind = Prompt.ask(

@@ -19,7 +19,7 @@ KIOSK_PATIENCE = Patience(give_up_s=20.0)
 
 _SENTENCES = {
     "unknown-identifier": "We could not find this number. Please check it and try again, or ask the shop.",
-    "unknown-reference": "We could not find this code. Please check it and try again.",
+    "unknown-return": "We could not find this code. Please check it and try again.",
     "return-expired": "The time for returning this item is over. Please ask the shop where you bought it.",
     "already-returned": "This item has been returned already. Your receipt has the details.",
     "too-many-attempts": "Too many numbers were not found. Please wait a little, or ask our staff for help.",
@@ -96,9 +96,7 @@ class Kiosk:
         wait: bool = False,
     ) -> Self:
         """A kiosk over the journal in `state_dir`; where another process has it: `wait`, or JournalInUse."""
-        client = WireClient(
-            url, credentials.client_id, credentials.client_secret, timeout_s=patience.timeout_s
-        )
+        client = WireClient(url, credentials.client_id, credentials.client_secret, timeout_s=patience.timeout_s)
         return cls(client, Journal(state_dir, wait=wait), patience, clock)
 
     async def __aenter__(self) -> Self:

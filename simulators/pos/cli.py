@@ -50,9 +50,7 @@ class _Desk:
 
 def _options(  # one row for each option
     *,
-    url: Annotated[
-        str, typer.Option(envvar="POS_SIM_URL", help="Address of the gateway.")
-    ] = "http://127.0.0.1:8711",
+    url: Annotated[str, typer.Option(envvar="POS_SIM_URL", help="Address of the gateway.")] = "http://127.0.0.1:8711",
     credentials: Annotated[
         Path, typer.Option(envvar="POS_SIM_CREDENTIALS", help="The sandbox's `clients` object; role pos.")
     ],

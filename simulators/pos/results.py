@@ -15,9 +15,7 @@ class Outcome(Enum):
     REFUSED = "REFUSED"
     REVERSED = "REVERSED"
     FOUND = "FOUND"  # a question (lookup, receipt) was answered
-    UNKNOWN = (
-        "UNKNOWN"  # the gateway's decision is not known; where there is one to settle, the journal has it
-    )
+    UNKNOWN = "UNKNOWN"  # the gateway's decision is not known; where there is one to settle, the journal has it
 
 
 @dataclass(frozen=True)
@@ -120,9 +118,7 @@ def read_code(body: Mapping[str, Any]) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def result_of(
-    answer: Answer, outcome: Outcome, *, transaction_id: str | None = None, attempts: int = 1
-) -> Result:
+def result_of(answer: Answer, outcome: Outcome, *, transaction_id: str | None = None, attempts: int = 1) -> Result:
     """The result that an answer of the gateway amounts to."""
     body = answer.body or {}
     return Result(

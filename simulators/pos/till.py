@@ -38,7 +38,7 @@ _OUTCOME_OF_STATE = {
 }
 
 
-class StillOpen(Exception):  # noqa: N818 - a state of affairs that `resume` settles
+class StillOpen(Exception):
     """The reference or the transaction has something open in the journal, which must be settled first."""
 
     def __init__(self, transaction_id: str) -> None:
@@ -201,9 +201,7 @@ class Till:
         if tried.answer is not None and tried.answer.status in _DECIDED:
             self._book.answered(entry.transaction_id, tried.answer)
             outcome = Outcome.APPROVED if tried.answer.status == 201 else Outcome.REFUSED
-            return result_of(
-                tried.answer, outcome, transaction_id=entry.transaction_id, attempts=tried.attempts
-            )
+            return result_of(tried.answer, outcome, transaction_id=entry.transaction_id, attempts=tried.attempts)
         found = await self._look_for(entry, tried.attempts + 1)
         if found is not None:
             return found
@@ -245,7 +243,7 @@ class Till:
 
     async def _send_reversal(self, entry: Entry) -> Result:
         transaction_id, reversal = entry.transaction_id, entry.reversal
-        assert reversal is not None  # noqa: S101 - whoever comes here has written it down
+        assert reversal is not None
         refusable = reversal["reason"] != "TIMEOUT"
         tried = await try_until_settled(
             lambda: self._client.request("PUT", f"{_path(transaction_id)}/reversal", json=reversal),
@@ -285,9 +283,7 @@ class Till:
         answer = tried.answer
         if answer is None or (answer.status == 200 and answer.body is None and accept == "application/json"):
             return replace(self._unknown("", tried), transaction_id=None)
-        result = result_of(
-            answer, Outcome.FOUND if answer.status == 200 else Outcome.REFUSED, attempts=tried.attempts
-        )
+        result = result_of(answer, Outcome.FOUND if answer.status == 200 else Outcome.REFUSED, attempts=tried.attempts)
         if accept == "text/plain" and answer.status == 200:
             return replace(result, receipt=None, body={"text": answer.raw.decode("utf-8", "replace")})
         return result

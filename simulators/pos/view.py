@@ -89,8 +89,6 @@ def show_lookup(console: Console, result: Result) -> None:
     todo = "nothing to do here" if action == "NONE" else f"next: {action}"
     heading = Text(f"{body.get('reference', '')}   {body.get('kind', '')}", style="bold")
     owed = Group(Text(f"  {body.get('currency', 'PHP')}"), large(str(body.get("amountDue", "0.00"))))
-    console.print(
-        Panel(Group(heading, Text(), owed, Text(), table, Text(), Text(todo, style="bold")), width=60)
-    )
+    console.print(Panel(Group(heading, Text(), owed, Text(), table, Text(), Text(todo, style="bold")), width=60))
     if result.verdict is not None:
         console.print(Text(result.verdict.display))

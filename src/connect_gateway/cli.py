@@ -71,7 +71,7 @@ def migrate_command(*, data_dir: DataDir = None) -> None:
     """Bring the database to this program's schema. `serve` does so by itself."""
     settings = read_settings(data_dir=data_dir)
     with complete_settings(settings) as complete:
-        assert complete.database_url is not None  # noqa: S101 - this is what completes them
+        assert complete.database_url is not None  # this is what completes them
         asyncio.run(migrate(complete.database_url.get_secret_value()))
     typer.echo("The database has this program's schema.")
 

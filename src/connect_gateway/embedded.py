@@ -61,7 +61,7 @@ async def _live(
 ) -> None:
     """Keeps the server going until this task is cancelled."""
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine that runs has one
+    assert task is not None  # a coroutine that runs has one
     running.set_result((asyncio.get_running_loop(), task))
     async with EmbeddedPostgres(directory) as postgres:
         keeper = asyncio.create_task(postgres.keep())

@@ -201,6 +201,7 @@ async def _purge(gateway: Gateway) -> None:
     while True:
         try:
             await clients.purge_tokens(gateway.pool, gateway.now())
+            await clients.purge_attempts(gateway.pool, gateway.now())
         except (Unavailable, asyncpg.PostgresError) as error:
             _log.warning("purge-put-off", error=str(error))
         await asyncio.sleep(_PURGE_EVERY_S)

@@ -63,9 +63,7 @@ async def kiosk(desk: Desk, tmp_path: Path) -> AsyncIterator[Kiosk]:
 
 async def test_a_lost_answer_is_asked_for_again_with_the_same_id(desk: Desk, kiosk: Kiosk) -> None:
     desk.faults = [(0, ""), (503, "ecms-unavailable")]
-    result = await kiosk.request_return(
-        "ORDER_NUMBER", "A1", merchant_code="001", mobile_number="09123456789"
-    )
+    result = await kiosk.request_return("ORDER_NUMBER", "A1", merchant_code="001", mobile_number="09123456789")
     assert (result.ok, result.attempts) == (True, 3)
     assert result.slip == ("RETURN CODE", "1822-1234-2345")
     assert desk.puts == [desk.puts[0]] * 3

@@ -145,9 +145,7 @@ async def test_the_journal_has_the_transaction_before_the_gateway_has(
 
 
 @pytest.mark.parametrize("fault", ["lost-before", "lost-after", "503", "429", "500", "garbage"])
-async def test_what_settles_nothing_is_sent_again_with_the_same_id(
-    counter: Counter, till: Till, fault: str
-) -> None:
+async def test_what_settles_nothing_is_sent_again_with_the_same_id(counter: Counter, till: Till, fault: str) -> None:
     counter.faults = [fault, fault]
     result = await till.collect(CODE, LABEL, 20_000)
     assert (result.outcome, result.attempts) == (Outcome.APPROVED, 3)
@@ -190,9 +188,7 @@ async def test_a_refusal_that_is_not_stored_is_settled_by_a_reversal(counter: Co
     assert till.open_transactions == []
 
 
-async def test_without_a_network_the_journal_keeps_it_until_it_is_settled(
-    counter: Counter, tmp_path: Path
-) -> None:
+async def test_without_a_network_the_journal_keeps_it_until_it_is_settled(counter: Counter, tmp_path: Path) -> None:
     async with Till.open(f"http://127.0.0.1:{unused_port()}", CLIENT, tmp_path, SETTINGS) as till:
         result = await till.collect(CODE, LABEL, 20_000)
         assert (result.outcome, result.status) == (Outcome.UNKNOWN, None)
@@ -283,9 +279,7 @@ class TestKilled:
         results: list[dict[str, Any]] = json.loads(printed)
         return results
 
-    async def test_between_writing_and_sending(
-        self, counter: Counter, options: list[str], tmp_path: Path
-    ) -> None:
+    async def test_between_writing_and_sending(self, counter: Counter, options: list[str], tmp_path: Path) -> None:
         counter.tokens_held = asyncio.Event()
         await self.kill_at(counter, "collect", CODE, "--label", LABEL, "--tendered", "200", *options)
         (begun,) = journal(tmp_path / "till")

@@ -111,9 +111,7 @@ async def test_silence_is_no_answer(server: Server) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP_ANSWER, Fault.CUT_ANSWER])
-async def test_the_proxy_spoils_one_answer_after_the_server_has_done_its_work(
-    server: Server, fault: Fault
-) -> None:
+async def test_the_proxy_spoils_one_answer_after_the_server_has_done_its_work(server: Server, fault: Fault) -> None:
     async with FaultProxy(server.url) as proxy, WireClient(proxy.url, "till", "right") as client:
         await client.request("GET", "/thing")
         struck = proxy.inject(fault)
@@ -147,9 +145,7 @@ async def test_the_proxy_holds_an_answer_until_it_is_released(server: Server) ->
         assert (await held).status == 200
 
 
-@pytest.mark.parametrize(
-    ("text", "centavos"), [("0.00", 0), ("200.00", 20_000), ("9999999999.99", 10**12 - 1)]
-)
+@pytest.mark.parametrize(("text", "centavos"), [("0.00", 0), ("200.00", 20_000), ("9999999999.99", 10**12 - 1)])
 def test_amounts_are_read_and_written(text: str, centavos: int) -> None:
     assert parse_amount(text) == centavos
     assert format_amount(centavos) == text

@@ -41,15 +41,13 @@ class Breaker:
         self._failures = self._probes = 0
         self._probing = False
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, began: float) -> None:
+        """An attempt that began at `began` got no answer; the next probe's pause is counted from there."""
         self._failures += 1
         if not self.is_open:
             return
-        self._probing = False
         pause = min(FIRST_PROBE_S * 2.0**self._probes, LONGEST_PROBE_S)
-        self._probes = min(self._probes + 1, 10)
-        self._probe_at = now + pause * self._rng.uniform(0.5, 1.0)
-
-    def nothing_to_send(self) -> None:
-        """The probe found nothing that waits."""
-        self._probing = False
+        if self._probing:
+            self._probing = False
+            self._probes = min(self._probes + 1, 10)
+        self._probe_at = max(now, began + pause * self._rng.uniform(0.5, 1.0))

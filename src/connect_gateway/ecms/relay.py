@@ -28,7 +28,9 @@ LEASE_MS = 12_000
 
 POLL_S = 1.0
 FIRST_RETRY_MS = 250
-LONGEST_RETRY_MS = 15_000
+LONGEST_RETRY_MS = 4_000
+"""From the start of one attempt to the start of the next: while ECMS is away it is probed every 5 s at least."""
+
 OVERDUE_ATTEMPTS = 10
 _TRY_AGAIN = frozenset({408, 425, 429})
 
@@ -136,14 +138,14 @@ class Relay:
                     "/ecms/api/v1/status", status_body(event), idempotency_key=str(event.event_id)
                 )
         except (EcmsAway, TimeoutError) as error:
-            self._breaker.failed(time.monotonic())
-            await self._try_again(event, tried, str(error) or type(error).__name__)
+            self._breaker.failed(time.monotonic(), began)
+            await self._try_again(event, tried, began, str(error) or type(error).__name__)
         else:
             self._breaker.succeeded()
-            result = await self._settle(event, tried, answer)
+            result = await self._settle(event, tried, began, answer)
         self._metrics.delivered(result, time.monotonic() - began)
 
-    async def _settle(self, event: Event, tried: int, answer: EcmsAnswer) -> str:
+    async def _settle(self, event: Event, tried: int, began: float, answer: EcmsAnswer) -> str:
         words = f"{answer.status} {answer.message}".strip()
         if answer.status == 200 and str(answer.body.get("errorCode")) == "200":
             await self._told.submit(event.event_id)
@@ -152,13 +154,14 @@ class Relay:
             _log.error("ecms-refused-event", event=str(event.event_id), status=event.status, answer=words)
             await events.note_refused(self._pool, event, words, self._clock.now())
             return "refused"
-        await self._try_again(event, tried, words)
+        await self._try_again(event, tried, began, words)
         return "again"
 
-    async def _try_again(self, event: Event, tried: int, error: str) -> None:
-        delay = min(FIRST_RETRY_MS * 2 ** min(tried - 1, 10), LONGEST_RETRY_MS)
+    async def _try_again(self, event: Event, tried: int, began: float, error: str) -> None:
+        back_off = min(FIRST_RETRY_MS * 2 ** min(tried - 1, 10), LONGEST_RETRY_MS) * self._rng.uniform(0.5, 1.0)
+        delay = max(0, int(back_off - (time.monotonic() - began) * 1000))
         _log.warning("ecms-try-again", event=str(event.event_id), attempts=tried, error=error)
-        await events.note_retry(self._pool, event.event_id, int(delay * self._rng.uniform(0.5, 1.0)), error)
+        await events.note_retry(self._pool, event.event_id, delay, error)
         if tried == OVERDUE_ATTEMPTS:
             await events.note_overdue(self._pool, event, error, self._clock.now())
 

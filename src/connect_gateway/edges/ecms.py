@@ -15,12 +15,12 @@ from connect_gateway.edges.parsing import (
     AmountField,
     DescriptionField,
     EcmsMomentField,
+    EitherMomentField,
     MerchantCodeField,
     MerchantField,
     MerchantReferenceField,
     Message,
     MobileField,
-    MomentField,
     ReasonField,
     ReferenceField,
     StatusField,
@@ -50,7 +50,7 @@ class ReferenceRequest(Message):
     store_id: StoreField | None = None
     mobile_number: MobileField | None = None
     description: DescriptionField = ""
-    expires_at: MomentField | None = None
+    expires_at: EitherMomentField | None = None
     reference: ReferenceField | None = None
 
 

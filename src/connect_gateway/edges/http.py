@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 from aiohttp.web_protocol import RequestHandler
 
 from connect_gateway.domain import verdicts
@@ -82,10 +83,12 @@ def error_middleware(gateway: Gateway) -> Any:
         seconds = time.perf_counter() - began
         resource = request.match_info.route.resource
         route = "none" if resource is None else resource.canonical
-        gateway.metrics.answered(route, request.method, response.status, seconds)
+        # A method is the client's own word; only the usual ones may become a label.
+        method = request.method if request.method in METH_ALL else "other"
+        gateway.metrics.answered(route, method, response.status, seconds)
         _log.debug(
             "request",
-            method=request.method,
+            method=method,
             route=route,
             status=response.status,
             client=client_id_of(request),

@@ -17,12 +17,12 @@ from connect_gateway.edges.answers import format_time
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import body_of
 from connect_gateway.edges.parsing import (
+    EitherMomentField,
     MerchantCodeField,
     MerchantField,
     MerchantReferenceField,
     Message,
     MobileField,
-    MomentField,
     ReferenceField,
     TrackingField,
     parse_message,
@@ -68,7 +68,7 @@ class _EcmsReturn(Message):
     merchant: MerchantField | None = None
     merchant_code: MerchantCodeField | None = None
     merchant_reference: MerchantReferenceField | None = None
-    expires_at: MomentField | None = None
+    expires_at: EitherMomentField | None = None
 
 
 class KioskEdge:

@@ -66,6 +66,10 @@ def _ecms_moment(text: str) -> datetime:
     return moment
 
 
+def _either_moment(text: str) -> datetime:
+    return _moment(text) if "T" in text else _ecms_moment(text)
+
+
 def _number(digits_pattern: str) -> Callable[[str], int]:
     pattern = re.compile(digits_pattern)
 
@@ -112,6 +116,9 @@ ReferenceField = Annotated[str, _from_text(parse_reference)]
 DateField = Annotated[date, _from_text(_date)]
 MomentField = Annotated[datetime, _from_text(_moment)]
 EcmsMomentField = Annotated[datetime, _from_text(_ecms_moment)]
+EitherMomentField = Annotated[datetime, _from_text(_either_moment)]
+"""ECMS writes its own form of time; an expiry that comes in RFC 3339, like the gateway's own, is read too."""
+
 PosField = Annotated[int, _from_text(_number("[0-9]{1,4}"))]
 ShiftField = Annotated[int, _from_text(_number("[0-9]{1,2}"))]
 ClerkField = Annotated[str, _matching("[A-Za-z0-9._-]{1,20}")]

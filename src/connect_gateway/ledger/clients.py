@@ -205,6 +205,13 @@ async def purge_tokens(pool: Pool, now: datetime) -> int:
     return int(tag.split()[-1])
 
 
+async def purge_attempts(pool: Pool, now: datetime) -> int:
+    """Removes attempts that no limit looks back to any more; the count of them."""
+    async with connection_of(pool) as connection:
+        tag = await connection.execute("DELETE FROM attempt WHERE at < $1", now - 2 * attempts.DAY, timeout=30)
+    return int(tag.split()[-1])
+
+
 @dataclass(slots=True)
 class _Cached:
     client: Client | None

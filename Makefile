@@ -1,0 +1,87 @@
+# All that is needed beforehand is Python 3.11 or newer with pip, and make. Everything else goes into .venv.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -r
+PROJECT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+SOURCES := src simulators tests
+ARGS ?=
+# Two workers at least: half of a test run waits for the database or for a program to start.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n || echo 2)
+
+.PHONY: help demo sandbox test check lint format lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo      the whole road at the counter, played by the simulators (ARGS=--once: play and end)'
+	@echo 'make sandbox   a gateway, ECMS and a database to develop against (ARGS=--json: one line of JSON)'
+	@echo 'make test      every test (ARGS: further options for pytest)'
+	@echo 'make check     lint, types, import direction and every test'
+	@echo 'make lint      lint, types and import direction alone'
+	@echo 'make format    put the code into its standard form'
+	@echo 'make lock      pin the newest dependencies that fit'
+	@echo 'make clean     remove what these commands made'
+
+demo: $(VENV)/.runtime
+	$(PY) -m connect_simulators.demo $(ARGS)
+
+sandbox: $(VENV)/.runtime
+	$(PY) -m connect_gateway sandbox $(ARGS)
+
+test: $(VENV)/.dev
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: lint test
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff check $(SOURCES)
+	$(PY) -m ruff format --check $(SOURCES)
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.dev
+	$(PY) -m ruff check --fix-only --quiet $(SOURCES)
+	$(PY) -m ruff format $(SOURCES)
+
+# The stamps say what the environment was made from; a change of the pins brings it up to date.
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo 'Installing what the tests need ...'
+	@$(PY) $(INSTALL) requirements-dev.txt
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(PY)
+	@echo 'Installing the dependencies ...'
+	@$(PY) $(INSTALL) requirements.txt
+	@$(PY) $(PROJECT)
+	@touch $@
+
+# The first Python that is new enough and really runs: a name on the PATH may be a shim for one that is not there.
+# Debian keeps ensurepip in a package of its own; without it, the system's pip puts one into the environment.
+$(PY):
+	@set -e; \
+	for python in "$${PYTHON:-python3}" python3 python3.14 python3.13 python3.12 python3.11; do \
+		if "$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$("$$python" --version) ..."; \
+			"$$python" -m venv $(VENV) >/dev/null 2>&1 || { \
+				"$$python" -m venv --clear --without-pip $(VENV); \
+				"$$python" -m pip --python $(PY) install --quiet pip; \
+			}; \
+			exit 0; \
+		fi; \
+	done; \
+	echo 'Python 3.11 or newer is needed; PYTHON=... says where it is.' >&2; exit 1
+
+# setuptools is pinned with the rest, since the project is installed with it and without isolation.
+lock: | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(call compile,requirements.txt,)
+	$(call compile,requirements-dev.txt,--extra dev)
+
+define compile
+echo 'setuptools>=77' | $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-config --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(2) pyproject.toml - -o $(1)
+endef
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find $(SOURCES) protocol -name __pycache__ -type d -prune -exec rm -rf {} +
