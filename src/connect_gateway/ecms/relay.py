@@ -151,7 +151,7 @@ class Relay:
             await self._told.submit(event.event_id)
             return "told"
         if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:
-            _log.error("ecms-refused-event", event=str(event.event_id), status=event.status, answer=words)
+            _log.error("ecms-refused-event", event_id=str(event.event_id), status=event.status, answer=words)
             await events.note_refused(self._pool, event, words, self._clock.now())
             return "refused"
         await self._try_again(event, tried, began, words)
@@ -160,7 +160,7 @@ class Relay:
     async def _try_again(self, event: Event, tried: int, began: float, error: str) -> None:
         back_off = min(FIRST_RETRY_MS * 2 ** min(tried - 1, 10), LONGEST_RETRY_MS) * self._rng.uniform(0.5, 1.0)
         delay = max(0, int(back_off - (time.monotonic() - began) * 1000))
-        _log.warning("ecms-try-again", event=str(event.event_id), attempts=tried, error=error)
+        _log.warning("ecms-try-again", event_id=str(event.event_id), attempts=tried, error=error)
         await events.note_retry(self._pool, event.event_id, delay, error)
         if tried == OVERDUE_ATTEMPTS:
             await events.note_overdue(self._pool, event, error, self._clock.now())
