@@ -199,6 +199,7 @@ def show_what_to_try(screen: Screen, sandbox: Mapping[str, Any], home: Path, par
     gateway, control = sandbox["gateway"], sandbox["ecmsControl"]
     pos, kiosk, ecms = (_command(f"{name}-sim", name) for name in ("pos", "kiosk", "ecms"))
     collect = f"{pos} collect {parcel.claim_code} --label {parcel.tracking_number} --tendered 500"
+    ship = f"{ecms} ship --merchant-reference MY-ORDER-1 --amount 150.00 --json"
     grant = f"curl -sK {curl} -d grant_type=client_credentials {gateway}/accounts/oauth2/token"
     lines = (
         f"# Parcel {parcel.tracking_number} waits at the store, PHP {parcel.amount} to pay.",
@@ -220,7 +221,7 @@ def show_what_to_try(screen: Screen, sandbox: Mapping[str, Any], home: Path, par
         f"{ecms} parcel {parcel.tracking_number}",
         f"{ecms} faults down",
         f"{ecms} faults none",
-        f"TRACKING=$({ecms} ship --merchant-reference MY-ORDER-1 --amount 150.00 --json | {_picking('trackingNumber')})",
+        f"TRACKING=$({ship} | {_picking('trackingNumber')})",
         f'{ecms} advance "$TRACKING" "DELIVERED TO STORE"',
         f'curl -s {control}/parcels/"$TRACKING" | {_picking("claimCode")}',
         "",

@@ -1,5 +1,6 @@
 """The gateway's partners as tests play them: a till, a kiosk and ECMS over real HTTP, on free loopback ports."""
 
+import io
 import itertools
 import json
 import uuid
@@ -69,7 +70,8 @@ class Partner:
         raw: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Reply:
-        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        content = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        data = None if content is None else io.BytesIO(content)
         sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
         if data is not None:
             sent.setdefault("Content-Type", "application/json")

@@ -69,8 +69,6 @@ def show(console: Console, result: Result) -> None:
         notes.append(f"{result.attempts} attempts")
     if result.replayed:
         notes.append("answered before: the same answer again")
-    if result.outcome is Outcome.UNKNOWN:
-        notes.append("kept in the journal until it is settled: pos-sim resume")
     if notes:
         console.print(Text("; ".join(notes), style="dim"))
 

@@ -24,12 +24,13 @@ class SystemClock:
 class SettableClock:
     """A clock that can be set and then runs on, for the sandbox and for tests."""
 
-    def __init__(self) -> None:
-        self._offset = timedelta(0)
+    def __init__(self, ahead: timedelta = timedelta(0)) -> None:
+        self.ahead = ahead
+        """How far it is ahead of the machine's own clock."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self._offset
+        return datetime.now(UTC) + self.ahead
 
     def set(self, moment: datetime) -> None:
         """Makes `moment` the present one."""
-        self._offset = moment - datetime.now(UTC)
+        self.ahead = moment - datetime.now(UTC)

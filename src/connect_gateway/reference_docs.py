@@ -37,13 +37,14 @@ _BLOCK = re.compile(r"(?<=<!-- generated: )([a-z-]+)( -->\n).*?(?=<!-- end of ge
 # Made from the user's home, so it would be another text on every machine.
 _DEFAULT_OF = {"data_dir": "`~/.local/share/connect-gateway`"}
 
+# Mermaid takes a colon in a label for the beginning of another.
 _CAUSES = {
-    Trigger.ARRIVE: "ECMS: DELIVERED TO STORE",
-    Trigger.CANCEL: "ECMS: CANCELLED, REJECTED",
-    Trigger.PULL_OUT: "ECMS: FOR PULL OUT",
-    Trigger.LAPSE: "expiresAt",
-    Trigger.PERFORM: "counter",
-    Trigger.REVERSE: "reversal",
+    Trigger.ARRIVE: "DELIVERED TO STORE",
+    Trigger.CANCEL: "CANCELLED or REJECTED",
+    Trigger.PULL_OUT: "FOR PULL OUT",
+    Trigger.LAPSE: "expiresAt is reached",
+    Trigger.PERFORM: "done at the counter",
+    Trigger.REVERSE: "reversed at the counter",
 }
 _EFFECTS = {
     Trigger.ARRIVE: "opens it at `location`",

@@ -14,7 +14,7 @@ import uvloop
 from aiohttp import web
 
 from connect_gateway import logs
-from connect_gateway.clock import SettableClock, SystemClock
+from connect_gateway.clock import Clock, SettableClock, SystemClock
 from connect_gateway.ecms.client import EcmsClient
 from connect_gateway.ecms.relay import Relay
 from connect_gateway.edges import answers
@@ -25,8 +25,9 @@ from connect_gateway.edges.kiosk import KioskEdge
 from connect_gateway.edges.oauth import OAuthEdge
 from connect_gateway.edges.operating import OperatingEdge
 from connect_gateway.edges.pos import PosEdge
+from connect_gateway.edges.shifts import ShiftEdge
 from connect_gateway.keys import Keys, KeysError, generate_keys_file, load_keys
-from connect_gateway.ledger import clients
+from connect_gateway.ledger import clients, sandbox_clock
 from connect_gateway.ledger.clients import TokenChecks
 from connect_gateway.ledger.counter import Counter
 from connect_gateway.ledger.database import Pool, Unavailable, is_away, open_pool
@@ -112,7 +113,8 @@ async def serving(settings: Settings, database_url: str, keys_file: Path) -> Asy
     keys = load_keys(keys_file)
     await _migrated(database_url)
     pool = await open_pool(database_url, settings.database_pool_size)
-    gateway = _assemble(settings, pool, keys)
+    clock = SettableClock(await sandbox_clock.kept(pool)) if settings.sandbox else SystemClock()
+    gateway = _assemble(settings, pool, keys, clock)
     runner = Runner(_application(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
     await runner.setup()
     relaying = asyncio.create_task(gateway.relay.run())
@@ -148,8 +150,7 @@ async def _migrated(database_url: str) -> None:
             return
 
 
-def _assemble(settings: Settings, pool: Pool, keys: Keys) -> Gateway:
-    clock = SettableClock() if settings.sandbox else SystemClock()
+def _assemble(settings: Settings, pool: Pool, keys: Keys, clock: Clock) -> Gateway:
     metrics = Metrics()
     timeout_s = settings.ecms_timeout_ms / 1000
     secret = settings.ecms_client_secret
@@ -188,6 +189,7 @@ def _application(gateway: Gateway) -> web.Application:
     for edge in (
         OAuthEdge(gateway),
         PosEdge(gateway),
+        ShiftEdge(gateway),
         KioskEdge(gateway),
         EcmsEdge(gateway),
         OperatingEdge(gateway),

@@ -3,8 +3,8 @@
 import asyncio
 import uuid
 
-from world import World
 from partners import Till
+from world import World
 
 
 async def test_a_cod_parcel_is_paid_for_and_released(world: World) -> None:

@@ -6,7 +6,7 @@ that `protocol/errors.md` promises.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from uuid import UUID, uuid5
 
 from connect_gateway.domain.records import (
@@ -127,7 +127,7 @@ def perform(
     """
     if earlier is not None:
         return _repeat(command, earlier)
-    if not _is_near(command, now):
+    if not is_near(command.business_date, now):
         return Rejected(
             Refusal(
                 Code.MALFORMED_REQUEST,
@@ -229,9 +229,10 @@ def first_difference(command: Perform, earlier: Perform) -> str | None:
     return None
 
 
-def _is_near(command: Perform, now: datetime) -> bool:
+def is_near(business_date: date, now: datetime) -> bool:
+    """Whether a business date may be one of today's, by the Philippine date."""
     today = now.astimezone(_PHILIPPINE_TIME).date()
-    return abs((command.business_date - today).days) <= BUSINESS_DATE_WINDOW_DAYS
+    return abs((business_date - today).days) <= BUSINESS_DATE_WINDOW_DAYS
 
 
 def _refusal(command: Perform, reference: Reference | None, *, shift_closed: bool, now: datetime) -> Refusal | None:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from connect_gateway.clock import PHILIPPINE_TIME
+from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.money import format_amount
 from connect_gateway.domain.records import Event
 
@@ -35,7 +36,7 @@ def status_body(event: Event) -> dict[str, Any]:
     if event.reason is not None:
         body["reason"] = event.reason
     if event.return_code is not None:
-        body["returnCode"] = event.return_code
+        body["returnCode"] = show_reference(event.return_code)
     if event.payment is not None:
         body["payment"] = {
             "amount": format_amount(event.payment.amount),

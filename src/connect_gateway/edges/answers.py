@@ -8,6 +8,7 @@ from typing import Any
 
 from connect_gateway.clock import PHILIPPINE_TIME
 from connect_gateway.domain import decide, verdicts
+from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.money import format_amount
 from connect_gateway.domain.records import Perform, Reference, Transaction, TransactionState
 from connect_gateway.domain.states import ACTION_OF_KIND, OFFERED, State
@@ -94,7 +95,7 @@ def lookup_body(reference: Reference, now: datetime) -> dict[str, Any]:
     action = ACTION_OF_KIND[reference.kind]
     expires_at = reference.expires_at
     return {
-        "reference": reference.reference,
+        "reference": show_reference(reference.reference),
         "kind": reference.kind,
         "state": state,
         "action": action if state is State.OPEN and action in OFFERED else "NONE",
@@ -155,7 +156,7 @@ def _facts(transaction: Transaction, request: Perform) -> dict[str, Any]:
     return {
         "transactionId": str(transaction.transaction_id),
         "type": request.type,
-        "reference": request.reference,
+        "reference": show_reference(request.reference),
         "trackingNumber": transaction.tracking_number,
     }
 

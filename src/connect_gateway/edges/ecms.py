@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 from pydantic.alias_generators import to_camel
 
+from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.money import MAX_CASH_CENTAVOS
 from connect_gateway.domain.parcels import Status
 from connect_gateway.domain.states import ECMS_STATUSES, PARCEL_KINDS, Kind
@@ -101,7 +102,7 @@ class EcmsEdge:
             made = await parcels.create_reference(self._gateway.pool, new, self._gateway.now())
         except Conflict as conflict:
             raise Problem("reference-conflict", str(conflict), extra=(("field", conflict.field),)) from conflict
-        return json_response({"reference": made.reference}, 201)
+        return json_response({"reference": show_reference(made.reference)}, 201)
 
     async def status(self, request: web.Request) -> web.Response:
         """Applies a status; repeats and late arrivals are harmless."""

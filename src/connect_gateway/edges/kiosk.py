@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from connect_gateway.domain import attempts, decide
+from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.records import Reference
 from connect_gateway.domain.states import Kind, State
 from connect_gateway.domain.verdicts import Verdict
@@ -229,7 +230,7 @@ def _slip_of(reference: Reference) -> ReturnSlip:
 def _body(reference: Reference) -> dict[str, Any]:
     slip = _slip_of(reference)
     return {
-        "returnCode": reference.reference,
+        "returnCode": show_reference(reference.reference),
         "trackingNumber": reference.tracking_number,
         "merchant": reference.merchant,
         "merchantReference": reference.merchant_reference,

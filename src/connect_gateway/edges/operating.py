@@ -11,7 +11,7 @@ from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import body_of
 from connect_gateway.edges.parsing import Message, MomentField, parse_message, parse_uuid
 from connect_gateway.edges.problems import Problem, json_response
-from connect_gateway.ledger import events, migrate, tasks
+from connect_gateway.ledger import events, migrate, sandbox_clock, tasks
 from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Unavailable, connection_of, is_away
 from connect_gateway.ledger.tasks import Task
 
@@ -110,6 +110,7 @@ class OperatingEdge:
         message = parse_message(ClockSetting, await body_of(request))
         assert isinstance(self._gateway.clock, SettableClock)
         self._gateway.clock.set(message.now)
+        await sandbox_clock.keep(self._gateway.pool, self._gateway.clock.ahead)
         return web.Response(status=204)
 
 

@@ -50,6 +50,12 @@ def _date(text: str) -> date:
     return date.fromisoformat(text)
 
 
+def _uuid(text: str) -> UUID:
+    if _UUID.fullmatch(text) is None:
+        raise ValueError("must be a UUID")
+    return UUID(text)
+
+
 def _moment(text: str) -> datetime:
     if not text.isascii() or len(text) > 35 or "T" not in text:
         raise ValueError("must be an RFC 3339 time")
@@ -116,6 +122,7 @@ ReferenceField = Annotated[str, _from_text(parse_reference)]
 DateField = Annotated[date, _from_text(_date)]
 MomentField = Annotated[datetime, _from_text(_moment)]
 EcmsMomentField = Annotated[datetime, _from_text(_ecms_moment)]
+UuidField = Annotated[UUID, _from_text(_uuid)]
 EitherMomentField = Annotated[datetime, _from_text(_either_moment)]
 """ECMS writes its own form of time; an expiry that comes in RFC 3339, like the gateway's own, is read too."""
 
@@ -130,9 +137,10 @@ MobileField = Annotated[str, _matching("09[0-9]{9}")]
 
 def parse_uuid(value: str, name: str) -> UUID:
     """A UUID in its usual form, from a path."""
-    if _UUID.fullmatch(value) is None:
-        raise malformed(f"{name} must be a UUID", name)
-    return UUID(value)
+    try:
+        return _uuid(value)
+    except ValueError as error:
+        raise malformed(f"{name} {error}", name) from error
 
 
 def parse_path_reference(value: str) -> str:

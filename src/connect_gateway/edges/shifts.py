@@ -1,0 +1,156 @@
+"""`PUT /pos/v1/shifts/{businessDate}/{pos}/{shift}`: a till closes its shift."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from connect_gateway.domain.decide import BUSINESS_DATE_WINDOW_DAYS, is_near
+from connect_gateway.domain.money import format_amount
+from connect_gateway.domain.records import TransactionState
+from connect_gateway.domain.refusals import Code
+from connect_gateway.domain.shifts import Close, Line, Sum
+from connect_gateway.domain.states import TransactionType
+from connect_gateway.domain.verdicts import Verdict, of_refusal
+from connect_gateway.edges.answers import CURRENCY, format_time
+from connect_gateway.edges.gateway import Gateway
+from connect_gateway.edges.http import body_of
+from connect_gateway.edges.parsing import (
+    AmountField,
+    DateField,
+    Message,
+    PosField,
+    ShiftField,
+    UuidField,
+    parse_message,
+)
+from connect_gateway.edges.problems import Problem, dump, malformed
+from connect_gateway.ledger import shifts
+from connect_gateway.ledger.shifts import Shift
+
+BODY_LIMIT_BYTES = 1_048_576
+_CLOSED = Verdict("NONE", "HOLD", "SHIFT CLOSED")
+_CLOSED_WITH_DIFFERENCES = Verdict("NONE", "HOLD", "SHIFT CLOSED\nWITH DIFFERENCES")
+
+
+class _ShiftLine(Message):
+    model_config = Message.model_config | {"alias_generator": to_camel}
+
+    transaction_id: UuidField
+    type: Literal["COLLECT", "CLAIM", "PAY", "ACCEPT_RETURN", "DROP_OFF"]
+    state: Literal["APPROVED", "DECLINED", "REVERSED"]
+    amount: AmountField
+
+
+class ShiftClose(Message):
+    """A till's own account of its shift."""
+
+    model_config = Message.model_config | {"alias_generator": to_camel}
+
+    cash_counted: AmountField
+    transactions: Annotated[list[_ShiftLine], Field(max_length=20_000)]
+
+
+class _Path(Message):
+    businessDate: DateField  # noqa: N815 - as it stands in the path
+    pos: PosField
+    shift: ShiftField
+
+
+class ShiftEdge:
+    """The route of `/pos/v1/shifts`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.put("/pos/v1/shifts/{businessDate}/{pos}/{shift}", self.close)]
+
+    async def close(self, request: web.Request) -> web.Response:
+        """Closes the shift even with differences; the same content again gets the same answer."""
+        client = await self._gateway.authorize(request, "pos")
+        store_id = client.store_id
+        assert store_id is not None, "the ledger holds no pos client without a store"
+        path = _path_of(request)
+        if client.pos is not None and client.pos != path.pos:
+            raise Problem("wrong-terminal", "the client is bound to another terminal")
+        raw = await body_of(request.clone(client_max_size=BODY_LIMIT_BYTES))
+        message = parse_message(ShiftClose, raw)
+        now = self._gateway.now()
+        if not is_near(path.businessDate, now):
+            detail = f"businessDate lies more than {BUSINESS_DATE_WINDOW_DAYS} days from the Philippine date"
+            raise malformed(detail, "businessDate")
+        shift = Shift(store_id, path.pos, path.businessDate, path.shift)
+        try:
+            closed = await shifts.close(
+                self._gateway.pool,
+                shift,
+                message.cash_counted,
+                _lines_of(message),
+                fingerprint=self._gateway.keys.fingerprint(dump(message.model_dump(mode="json"))),
+                render=lambda result: dump(_body(shift, result, format_time(now))),
+                now=now,
+            )
+        except shifts.ClosedOtherwise as error:
+            code = Code.SHIFT_CLOSED
+            raise Problem(code, "the shift was closed before, with other content", of_refusal(code, None)) from error
+        headers = {"Idempotent-Replay": "true"} if closed.replay else None
+        return web.Response(text=closed.answer, content_type="application/json", headers=headers)
+
+
+def _path_of(request: web.Request) -> _Path:
+    try:
+        return TypeAdapter(_Path).validate_python(dict(request.match_info))
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise malformed(f"{name} in the path cannot be read", name) from error
+
+
+def _lines_of(message: ShiftClose) -> list[Line]:
+    lines: dict[UUID, Line] = {}
+    for line in message.transactions:
+        if line.transaction_id in lines:
+            raise malformed("transactions: a transactionId is listed twice", "transactions")
+        lines[line.transaction_id] = Line(
+            line.transaction_id, TransactionType(line.type), TransactionState(line.state), line.amount
+        )
+    return list(lines.values())
+
+
+def _body(shift: Shift, closed: Close, closed_at: str) -> dict[str, Any]:
+    difference = closed.cash_counted - closed.cash_expected
+    agreed = not closed.differences and difference == 0
+    return {
+        "businessDate": shift.business_date.isoformat(),
+        "pos": str(shift.pos),
+        "shift": str(shift.shift),
+        "closedAt": closed_at,
+        "currency": CURRENCY,
+        "cashCounted": format_amount(closed.cash_counted),
+        "cashExpected": format_amount(closed.cash_expected),
+        "cashOver": format_amount(max(difference, 0)),
+        "cashShort": format_amount(max(-difference, 0)),
+        "sums": {"till": _sums(closed.till), "ledger": _sums(closed.ledger)},
+        "differences": [
+            {
+                "transactionId": str(one.transaction_id),
+                "difference": one.difference,
+                "till": _side(one.till),
+                "ledger": _side(one.ledger),
+            }
+            for one in closed.differences
+        ],
+        "verdict": (_CLOSED if agreed else _CLOSED_WITH_DIFFERENCES).as_json(),
+    }
+
+
+def _sums(sums: dict[TransactionType, Sum]) -> dict[str, Any]:
+    return {type_: {"count": one.count, "amount": format_amount(one.amount)} for type_, one in sums.items()}
+
+
+def _side(line: Line | None) -> dict[str, Any] | None:
+    if line is None:
+        return None
+    return {"type": line.type, "state": line.state, "amount": format_amount(line.amount)}
