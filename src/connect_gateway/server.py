@@ -27,7 +27,7 @@ from connect_gateway.edges.operating import OperatingEdge
 from connect_gateway.edges.pos import PosEdge
 from connect_gateway.edges.shifts import ShiftEdge
 from connect_gateway.keys import Keys, KeysError, generate_keys_file, load_keys
-from connect_gateway.ledger import clients, sandbox_clock
+from connect_gateway.ledger import clients, events, sandbox_clock
 from connect_gateway.ledger.clients import TokenChecks
 from connect_gateway.ledger.counter import Counter
 from connect_gateway.ledger.database import Pool, Unavailable, is_away, open_pool
@@ -38,7 +38,7 @@ from connect_gateway.postgres import EmbeddedPostgres
 from connect_gateway.settings import Settings
 
 _DATABASE_RETRY_S = 1.0
-_PURGE_EVERY_S = 3_600.0
+_LOOK_AFTER_EVERY_S = 60.0
 
 _log = structlog.get_logger("server")
 
@@ -118,7 +118,7 @@ async def serving(settings: Settings, database_url: str, keys_file: Path) -> Asy
     runner = Runner(_application(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
     await runner.setup()
     relaying = asyncio.create_task(gateway.relay.run())
-    purging = asyncio.create_task(_purge(gateway))
+    looking_after = asyncio.create_task(_look_after(gateway))
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
@@ -128,8 +128,8 @@ async def serving(settings: Settings, database_url: str, keys_file: Path) -> Asy
         await runner.cleanup()
         await gateway.counter.drain()
         await gateway.relay.stop()
-        purging.cancel()
-        await asyncio.wait({relaying, purging})
+        looking_after.cancel()
+        await asyncio.wait({relaying, looking_after})
         await gateway.ecms.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(pool.close(), 5)
@@ -198,12 +198,13 @@ def _application(gateway: Gateway) -> web.Application:
     return app
 
 
-async def _purge(gateway: Gateway) -> None:
-    """Removes what nobody needs any more, for as long as the process runs."""
+async def _look_after(gateway: Gateway) -> None:
+    """Puts right and removes what time has made wrong or useless, for as long as the process runs."""
     while True:
         try:
+            await events.rescue(gateway.pool)
             await clients.purge_tokens(gateway.pool, gateway.now())
             await clients.purge_attempts(gateway.pool, gateway.now())
         except (Unavailable, asyncpg.PostgresError) as error:
-            _log.warning("purge-put-off", error=str(error))
-        await asyncio.sleep(_PURGE_EVERY_S)
+            _log.warning("looking-after-put-off", error=str(error))
+        await asyncio.sleep(_LOOK_AFTER_EVERY_S)

@@ -22,36 +22,57 @@ OVERDUE_EVENT = "ecms-event-overdue"
 """Kind of the task for an event that is tried again and again."""
 
 _INSERT = f"""
-INSERT INTO event ({EVENT_COLUMNS})
+INSERT INTO event ({EVENT_COLUMNS}, state)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
-    $8::text[], $9::text[], $10::bigint[], $11::text[], $12::integer[], $13::integer[], $14::date[])
+    $8::text[], $9::text[], $10::bigint[], $11::text[], $12::integer[], $13::integer[], $14::date[], $15::text[])
 """  # noqa: S608 - columns of our own
+
+# The lock holds off whoever is about to note the earlier event as told: that one then finds the new event and lets
+# it go.
+_EARLIER = """
+SELECT tracking_number, sequence, state FROM event
+WHERE (tracking_number, sequence) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
+ORDER BY tracking_number, sequence
+FOR UPDATE
+"""
 
 
 async def insert(connection: Connection, events: Sequence[Event]) -> None:
-    """Writes events inside the caller's transaction."""
-    if events:
-        rows = sorted(event_values(event) for event in events)
-        await connection.execute(_INSERT, *columns_of(rows, 14), timeout=STATEMENT_TIMEOUT_S)
+    """Writes events inside the caller's transaction, each behind what its parcel still has to tell."""
+    if not events:
+        return
+    earlier = sorted((event.tracking_number, event.sequence - 1) for event in events if event.sequence > 1)
+    told = set()
+    if earlier:
+        rows = await connection.fetch(_EARLIER, *columns_of(earlier, 2), timeout=STATEMENT_TIMEOUT_S)
+        told = {(row["tracking_number"], row["sequence"]) for row in rows if row["state"] == "TOLD"}
+    values = []
+    for event in events:
+        first = event.sequence == 1 or (event.tracking_number, event.sequence - 1) in told
+        values.append((*event_values(event), "WAITING" if first else "BEHIND"))
+    await connection.execute(_INSERT, *columns_of(sorted(values), 15), timeout=STATEMENT_TIMEOUT_S)
 
 
 # The lease is `due_at` itself, pushed into the future: whoever dies with an event in hand loses it when that comes.
-# It goes by the database's clock, the same for every process. A due time further off than any back-off or lease can
-# put it comes from a clock that has been set back meanwhile.
+# It goes by the database's clock, the same for every process.
 _LEASE = f"""
 UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', attempts = attempts + 1
 WHERE (tracking_number, sequence) IN (
-    SELECT tracking_number, sequence FROM event AS head
-    WHERE state = 'WAITING' AND (due_at <= now() OR due_at > now() + interval '10 minutes')
-      AND NOT EXISTS (
-        SELECT FROM event AS earlier
-        WHERE earlier.tracking_number = head.tracking_number
-          AND earlier.sequence < head.sequence AND earlier.state <> 'TOLD')
+    SELECT tracking_number, sequence FROM event
+    WHERE state = 'WAITING' AND due_at <= now()
     ORDER BY due_at
     LIMIT $1
     FOR UPDATE SKIP LOCKED)
 RETURNING {EVENT_COLUMNS}, attempts
 """  # noqa: S608 - columns of our own
+
+_RESCUE = "UPDATE event SET due_at = now() WHERE state = 'WAITING' AND due_at > now() + interval '10 minutes'"
+
+
+async def rescue(pool: Pool) -> None:
+    """Makes due what no lease and no back-off can have put so far off: the database's clock was set back since."""
+    async with connection_of(pool) as connection:
+        await connection.execute(_RESCUE, timeout=STATEMENT_TIMEOUT_S)
 
 
 async def lease(pool: Pool, limit: int, lease_ms: int) -> list[tuple[Event, int]]:
@@ -61,9 +82,19 @@ async def lease(pool: Pool, limit: int, lease_ms: int) -> list[tuple[Event, int]
     return [(_event_of(row), row["attempts"]) for row in rows]
 
 
+# Locked in the same order as an insertion locks them, so that neither waits for the other in a circle.
 _TOLD = """
+WITH locked AS (
+    SELECT tracking_number, sequence FROM event WHERE event_id = ANY($1::uuid[]) AND state <> 'TOLD'
+    ORDER BY tracking_number, sequence
+    FOR UPDATE)
 UPDATE event SET state = 'TOLD', told_at = $2, last_error = NULL
-WHERE event_id = ANY($1::uuid[]) AND state <> 'TOLD'
+FROM locked WHERE event.tracking_number = locked.tracking_number AND event.sequence = locked.sequence
+RETURNING event.tracking_number, event.sequence + 1
+"""
+_LET_GO = """
+UPDATE event SET state = 'WAITING', due_at = now()
+WHERE state = 'BEHIND' AND (tracking_number, sequence) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
 """
 
 _CLOSE_TASKS = """
@@ -75,7 +106,9 @@ async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime) -> Non
     """ECMS has these events."""
 
     async def work(connection: Connection) -> None:
-        await connection.execute(_TOLD, list(event_ids), now, timeout=STATEMENT_TIMEOUT_S)
+        told = await connection.fetch(_TOLD, list(event_ids), now, timeout=STATEMENT_TIMEOUT_S)
+        following = sorted(tuple(row) for row in told)
+        await connection.execute(_LET_GO, *columns_of(following, 2), timeout=STATEMENT_TIMEOUT_S)
         subjects = [str(event_id) for event_id in event_ids]
         await connection.execute(_CLOSE_TASKS, subjects, now, timeout=STATEMENT_TIMEOUT_S)
 
@@ -130,14 +163,17 @@ async def open_task(connection: Connection, kind: str, subject: str, detail: str
 
 
 async def backlog(pool: Pool) -> dict[str, int]:
-    """How many events wait and how many ECMS has refused."""
+    """How many events wait (WAITING) and how many ECMS has refused (REFUSED)."""
     async with connection_of(pool) as connection:
         rows = await connection.fetch(
             "SELECT state, count(*) AS n FROM event WHERE state <> 'TOLD' GROUP BY state",
             timeout=STATEMENT_TIMEOUT_S,
         )
     counts = {row["state"]: row["n"] for row in rows}
-    return {"WAITING": counts.get("WAITING", 0), "REFUSED": counts.get("REFUSED", 0)}
+    return {
+        "WAITING": counts.get("WAITING", 0) + counts.get("BEHIND", 0),
+        "REFUSED": counts.get("REFUSED", 0),
+    }
 
 
 def _event_of(row: Row) -> Event:

@@ -54,6 +54,11 @@ async def get(pool: Pool, task_id: UUID) -> Task | None:
     return None if row is None else Task(*row)
 
 
+_RESEND = """
+UPDATE event SET state = 'WAITING', due_at = now() WHERE event_id = $1 AND state IN ('WAITING', 'REFUSED')
+"""
+
+
 async def close(pool: Pool, task_id: UUID, by: str, now: datetime, *, resend: bool) -> bool:
     """Closes an open task and, with `resend`, puts the event it is about back on the road to ECMS.
 
@@ -71,7 +76,7 @@ async def close(pool: Pool, task_id: UUID, by: str, now: datetime, *, resend: bo
             return False
         if resend:
             await connection.execute(
-                "UPDATE event SET state = 'WAITING', due_at = now() WHERE event_id = $1 AND state <> 'TOLD'",
+                _RESEND,
                 UUID(row["subject"]),
                 timeout=STATEMENT_TIMEOUT_S,
             )

@@ -155,7 +155,8 @@ CREATE TABLE journal (
 );
 
 -- What ECMS is to be told, written in the transaction that makes it true. WAITING: to be sent (again) when due.
--- REFUSED: ECMS will not take it and a person has to look. Of one tracking number only the first that is not TOLD goes out.
+-- BEHIND: an earlier event of the same tracking number has not been told yet. REFUSED: ECMS will not take it and a
+-- person has to look.
 CREATE TABLE event (
     tracking_number     text NOT NULL,
     sequence            integer NOT NULL CHECK (sequence > 0),
@@ -171,9 +172,9 @@ CREATE TABLE event (
     pos                 integer,
     shift               integer,
     business_date       date,
-    state               text NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'TOLD', 'REFUSED')),
+    state               text NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'BEHIND', 'TOLD', 'REFUSED')),
     attempts            integer NOT NULL DEFAULT 0,
-    due_at              timestamptz NOT NULL DEFAULT '-infinity',
+    due_at              timestamptz NOT NULL DEFAULT now(),
     last_error          text,
     told_at             timestamptz,
     PRIMARY KEY (tracking_number, sequence),
