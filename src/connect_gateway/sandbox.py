@@ -169,9 +169,7 @@ class Sandbox:
 
     def _ecms_child(self, state: SandboxState) -> Child:
         config_file = self._home / "ecms" / "config.json"
-        write_private(
-            config_file, json.dumps(ecms_config(state, self._home / "ecms" / "ecms.sqlite"), indent=1)
-        )
+        write_private(config_file, json.dumps(ecms_config(state, self._home / "ecms" / "ecms.sqlite"), indent=1))
         command = ["connect_simulators.ecms", "serve", "--config", str(config_file)]
         return Child("ecms", command, _environment({}), self._home)
 
@@ -232,9 +230,7 @@ async def _wait_until_ready(gateway: Child, ecms: Child, state: SandboxState) ->
 
 async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
     try:
-        async with session.get(
-            f"http://127.0.0.1:{port}/readyz", timeout=aiohttp.ClientTimeout(total=5)
-        ) as answer:
+        async with session.get(f"http://127.0.0.1:{port}/readyz", timeout=aiohttp.ClientTimeout(total=5)) as answer:
             return answer.status == 200
     except (aiohttp.ClientError, TimeoutError):
         return False

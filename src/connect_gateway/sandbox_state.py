@@ -57,15 +57,11 @@ class SandboxState(_Kept):
     ports: Ports
     clients: dict[str, Client] = Field(default_factory=_clients)
     gateway_at_ecms: Client = Field(default_factory=lambda: Client(client_id="connect-gateway"))
-    second_merchant: Client = Field(
-        default_factory=lambda: Client(client_id="demo-merchant-2", merchant_code="002")
-    )
+    second_merchant: Client = Field(default_factory=lambda: Client(client_id="demo-merchant-2", merchant_code="002"))
 
     def printed_clients(self) -> dict[str, dict[str, str]]:
         """The clients as the sandbox's line shows them, each with the fields that it has."""
-        return {
-            role: client.model_dump(by_alias=True, exclude_none=True) for role, client in self.clients.items()
-        }
+        return {role: client.model_dump(by_alias=True, exclude_none=True) for role, client in self.clients.items()}
 
 
 def load_state(home: Path) -> SandboxState:

@@ -59,11 +59,11 @@ _REFUSAL_OF_STATE = {
 
 @dataclass(slots=True)
 class Approved:
-    """New records to be written: the transaction, its reference, its terminal (receipt counted) and ECMS's event."""
+    """What is to be written: the transaction, its reference, the terminal's count of receipts and ECMS's event."""
 
     transaction: Transaction
     reference: Reference
-    terminal: Terminal
+    receipts: int
     event: Event
 
 
@@ -299,14 +299,8 @@ def _approve(command: Perform, reference: Reference, terminal: Terminal, now: da
     )
     return Approved(
         transaction,
-        replace(
-            reference,
-            state=TRANSITIONS[State.OPEN, Trigger.PERFORM],
-            done_store=command.store_id,
-            done_by=command.transaction_id,
-            events=reference.events + 1,
-        ),
-        replace(terminal, receipts=receipts),
+        reference.done(command.store_id, command.transaction_id),
+        receipts,
         _event_of_approval(transaction, command, reference, now),
     )
 

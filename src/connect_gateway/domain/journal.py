@@ -1,13 +1,15 @@
 """The journal of a terminal: a chain of entries, each hashed with the one before it.
 
-An entry is canonical JSON (sorted keys, no blanks) of what happened, without any personal datum, so that erasing such
-data breaks no chain. Whoever alters, removes or reorders an entry changes every later hash.
+An entry is JSON without blanks, its names in one fixed order, of what happened, without any personal datum, so that
+erasing such data breaks no chain. Whoever alters, removes or reorders an entry changes every later hash.
 """
 
 import json
 from hashlib import sha256
 
 from connect_gateway.domain.records import Terminal, Transaction, TransactionState
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 FIRST_HEAD = bytes(32)
 """What the first entry of a chain is hashed with."""
@@ -34,7 +36,7 @@ def entry_of(transaction: Transaction, position: int) -> str:
         "reason": transaction.reversal_reason,
         "answer": sha256(transaction.answer.encode()).hexdigest(),
     }
-    return json.dumps(entry, sort_keys=True, separators=(",", ":"))
+    return _encode(entry)
 
 
 def next_head(head: bytes, entry: str) -> bytes:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -114,7 +113,7 @@ def receipt_of(keys: Keys, transaction: Transaction, reference: Reference, copy:
     """The receipt of an approved transaction, or, once it was reversed, the slip that says so."""
     request = _request_of(transaction)
     assert transaction.receipt_number is not None
-    unsigned = Receipt(
+    return Receipt(
         number=transaction.receipt_number,
         type=request.type,
         store_id=transaction.store_id,
@@ -130,11 +129,10 @@ def receipt_of(keys: Keys, transaction: Transaction, reference: Reference, copy:
         amount_tendered=request.amount_tendered,
         change=transaction.change,
         occurred_at=transaction.occurred_at,
-        verification_code="",
+        verification_code=keys.verification_code(verified_text(transaction, request.type, request.reference)),
         copy=copy,
         reversed_at=transaction.reversed_at,
     )
-    return replace(unsigned, verification_code=keys.verification_code(verified_text(unsigned)))
 
 
 def receipt_body(receipt: Receipt) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from aiohttp import web
 from connect_gateway.domain.refusals import Code, Refusal
 from connect_gateway.domain.verdicts import Verdict
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 TYPE_BASE = "urn:connect-gateway:problem:"
 
 STATUS_OF_CODE: dict[str, int] = {
@@ -102,7 +104,7 @@ def malformed(detail: str, field: str | None = None) -> Problem:
 
 def dump(body: Any) -> str:
     """JSON as this program writes it: UTF-8, no blanks."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return _encode(body)
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -187,7 +187,7 @@ class Counter:
         transaction.status, transaction.answer = self._answer(outcome)
         if isinstance(outcome, decide.Approved):
             assert reference is not None
-            terminal.receipts = outcome.terminal.receipts
+            terminal.receipts = outcome.receipts
             _move(group, reference, outcome.reference)
             group.events.append(outcome.event)
         if shift not in group.shifts:

@@ -6,19 +6,24 @@ from datetime import date, datetime
 from connect_gateway.clock import PHILIPPINE_TIME
 from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.money import format_amount
+from connect_gateway.domain.records import Transaction
 from connect_gateway.domain.states import TransactionType
 from connect_gateway.receipts.paper import centre, pair, rule, wrap
 
+# What stands the same on every paper is laid out once.
+_HEAD = [*centre("7-CONNECT"), *centre("ACKNOWLEDGEMENT RECEIPT")]
+_FOOT = wrap("This is an acknowledgement receipt, not an official receipt.")
+_RULE = rule()
 _TITLES = {
-    TransactionType.COLLECT: "PAY & CLAIM",
-    TransactionType.CLAIM: "CLAIM (PREPAID)",
-    TransactionType.PAY: "PAY",
-    TransactionType.ACCEPT_RETURN: "RETURN",
-    TransactionType.DROP_OFF: "DROP-OFF",
+    TransactionType.COLLECT: centre("PAY & CLAIM"),
+    TransactionType.CLAIM: centre("CLAIM (PREPAID)"),
+    TransactionType.PAY: centre("PAY"),
+    TransactionType.ACCEPT_RETURN: centre("RETURN"),
+    TransactionType.DROP_OFF: centre("DROP-OFF"),
 }
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Receipt:
     """Everything that stands on the paper. Amounts are centavos; `amount_tendered` is None where no cash is taken."""
 
@@ -44,31 +49,31 @@ class Receipt:
 
 def receipt_text(receipt: Receipt) -> list[str]:
     """The receipt in lines of at most 32 columns. A copy and a reversal say what they are, first of all."""
-    lines = [*centre("7-CONNECT"), *centre("ACKNOWLEDGEMENT RECEIPT")]
+    lines = list(_HEAD)
     if receipt.reversed_at is not None:
         lines += [*centre("*** REVERSAL ***"), *pair("Reversed", _time(receipt.reversed_at))]
     if receipt.copy:
         lines += centre(f"*** COPY {receipt.copy} ***")
-    lines += [
-        rule(),
+    return [
+        *lines,
+        _RULE,
         *pair(f"Store {receipt.store_id}", f"POS {receipt.pos} Shift {receipt.shift}"),
         *pair("Business date", receipt.business_date.isoformat()),
         *pair("Date", _time(receipt.occurred_at)),
         *pair("Clerk", receipt.clerk),
         *pair("AR No.", receipt.number),
-        rule(),
-        *centre(_TITLES[receipt.type]),
+        _RULE,
+        *_TITLES[receipt.type],
         *pair("Reference", show_reference(receipt.reference)),
         *pair("Tracking", receipt.tracking_number),
         *pair("Merchant", receipt.merchant),
         *pair("Order", receipt.merchant_reference),
-        rule(),
+        _RULE,
         *_money(receipt),
-        rule(),
+        _RULE,
         *pair("Verification", receipt.verification_code),
-        *wrap("This is an acknowledgement receipt, not an official receipt."),
+        *_FOOT,
     ]
-    return lines
 
 
 def _money(receipt: Receipt) -> list[str]:
@@ -84,19 +89,19 @@ def _money(receipt: Receipt) -> list[str]:
 
 
 def _time(moment: datetime) -> str:
-    return moment.astimezone(PHILIPPINE_TIME).strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(PHILIPPINE_TIME).isoformat(" ", "seconds")[:19]
 
 
-def verified_text(receipt: Receipt) -> str:
+def verified_text(transaction: Transaction, type_: str, reference: str) -> str:
     """What the verification code is made over: the facts that somebody would want to change."""
     return "|".join(
         (
-            receipt.number,
-            receipt.type,
-            receipt.reference,
-            receipt.tracking_number,
-            str(receipt.amount_due),
-            receipt.occurred_at.isoformat(),
-            "REVERSED" if receipt.reversed_at is not None else "",
+            transaction.receipt_number or "",
+            type_,
+            reference,
+            transaction.tracking_number or "",
+            str(transaction.amount_due),
+            transaction.occurred_at.isoformat(),
+            "" if transaction.reversed_at is None else "REVERSED",
         )
     )

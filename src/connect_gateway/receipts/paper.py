@@ -12,6 +12,8 @@ def printable(text: str) -> str:
     Control characters never reach the paper: they would be commands to the printer. What has no such character
     prints as `?`.
     """
+    if text.isascii() and text.isprintable():
+        return text
     composed = unicodedata.normalize("NFC", text)
     spaced = "".join(" " if character.isspace() else character for character in composed)
     kept = "".join(character for character in spaced if unicodedata.category(character)[0] != "C")
@@ -20,7 +22,10 @@ def printable(text: str) -> str:
 
 def wrap(text: str) -> list[str]:
     """A text in lines of at most 32 columns; words longer than a line are broken."""
-    return textwrap.wrap(printable(text), COLUMNS, break_on_hyphens=False) or [""]
+    clean = printable(text)
+    if len(clean) <= COLUMNS and "  " not in clean:
+        return [clean.strip()]
+    return textwrap.wrap(clean, COLUMNS, break_on_hyphens=False) or [""]
 
 
 def pair(left: str, right: str) -> list[str]:

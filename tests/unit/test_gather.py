@@ -1,0 +1,117 @@
+"""Gathering: groups form by themselves, and each item has its own fate. Milliseconds; needs nothing."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from connect_gateway.ledger.gather import Gatherer, Overloaded
+
+
+class Flushes:
+    """Doubles its items, one group after another, each when it is let go."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.under_way = 0
+        self.error: Exception | None = None
+
+    async def __call__(self, items: list[int]) -> Sequence[int | Exception]:
+        self.groups.append(items)
+        self.under_way += 1
+        assert self.under_way == 1, "two groups at once"
+        try:
+            await self.gate.wait()
+            if self.error is not None:
+                raise self.error
+            return [ValueError(item) if item < 0 else 2 * item for item in items]
+        finally:
+            self.under_way -= 1
+
+
+def gatherer(flush: Flushes, group_limit: int = 4, waiting_limit: int = 100) -> Gatherer[int, int]:
+    return Gatherer(flush, group_limit=group_limit, waiting_limit=waiting_limit)
+
+
+async def begun(flush: Flushes) -> None:
+    """Until the first group is under way."""
+    while not flush.groups:
+        await asyncio.sleep(0)
+
+
+async def test_alone_an_item_goes_at_once() -> None:
+    flush = Flushes()
+    assert await asyncio.wait_for(gatherer(flush).submit(21), 1) == 42
+    assert flush.groups == [[21]]
+
+
+async def test_what_comes_while_a_group_runs_forms_the_next_ones_in_order_and_bounded() -> None:
+    flush = Flushes()
+    flush.gate.clear()
+    made = gatherer(flush)
+    first = asyncio.create_task(made.submit(0))
+    await begun(flush)
+    later = [asyncio.create_task(made.submit(number)) for number in range(1, 10)]
+    await asyncio.sleep(0)
+    flush.gate.set()
+    assert await asyncio.gather(first, *later) == [2 * number for number in range(10)]
+    assert flush.groups == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9]]
+
+
+async def test_each_item_of_a_group_has_its_own_fate() -> None:
+    flush = Flushes()
+    made = gatherer(flush)
+    results = await asyncio.gather(*(made.submit(number) for number in (1, -2, 3)), return_exceptions=True)
+    assert results[::2] == [2, 6]
+    assert isinstance(results[1], ValueError)
+
+
+async def test_what_a_group_raises_goes_to_all_of_it_and_the_next_one_runs() -> None:
+    flush = Flushes()
+    made = gatherer(flush)
+    flush.error = RuntimeError("broken")
+    results = await asyncio.gather(*(made.submit(number) for number in range(3)), return_exceptions=True)
+    assert [str(result) for result in results] == ["broken"] * 3
+    flush.error = None
+    assert await made.submit(4) == 8
+
+
+async def test_a_caller_that_stops_waiting_does_not_stop_its_item_nor_the_others() -> None:
+    flush = Flushes()
+    flush.gate.clear()
+    made = gatherer(flush)
+    calls = [asyncio.create_task(made.submit(number)) for number in (1, 2)]
+    await begun(flush)
+    calls[0].cancel()
+    flush.gate.set()
+    assert await calls[1] == 4
+    assert calls[0].cancelled()
+    assert flush.groups == [[1, 2]]
+
+
+async def test_too_many_are_turned_away_at_once_and_nothing_of_them_is_begun() -> None:
+    flush = Flushes()
+    flush.gate.clear()
+    made = gatherer(flush, waiting_limit=2)
+    running = asyncio.create_task(made.submit(0))
+    await begun(flush)
+    waiting = [asyncio.create_task(made.submit(number)) for number in (1, 2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await made.submit(3)
+    flush.gate.set()
+    assert await asyncio.gather(running, *waiting) == [0, 2, 4]
+    assert flush.groups == [[0], [1, 2]]
+    assert await made.submit(5) == 10
+
+
+async def test_draining_waits_for_all_that_waits() -> None:
+    flush = Flushes()
+    made = gatherer(flush, group_limit=1)
+    await made.drain()
+    calls = [asyncio.create_task(made.submit(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    await made.drain()
+    assert [call.result() for call in calls] == [0, 2, 4]
