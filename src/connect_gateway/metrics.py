@@ -13,9 +13,11 @@ class Metrics:
         self._requests = Counter(
             "connect_requests", "Requests answered", ["route", "method", "status"], registry=self._registry
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._seconds = Histogram(
             "connect_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self._registry
         )
+        self._decided: dict[tuple[str, str], Counter] = {}
         self._outcomes = Counter(
             "connect_transactions", "Outcomes of transactions", ["type", "outcome"], registry=self._registry
         )
@@ -29,12 +31,22 @@ class Metrics:
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = (route, method, status)
+        children = self._answered.get(key)
+        if children is None:
+            # Finding a labelled child costs more than counting on it, so that each is found once.
+            children = self._requests.labels(route, method, str(status)), self._seconds.labels(route)
+            self._answered[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def decided(self, type_: str, outcome: str) -> None:
         """A till's command has its outcome."""
-        self._outcomes.labels(type_, outcome).inc()
+        key = (type_, outcome)
+        child = self._decided.get(key)
+        if child is None:
+            child = self._decided[key] = self._outcomes.labels(type_, outcome)
+        child.inc()
 
     def delivered(self, result: str, seconds: float) -> None:
         """An attempt to tell ECMS ended: told, again, refused or away."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -64,12 +65,24 @@ async def _serve(settings: Settings, exit_with_fd: int | None, port_file: Path |
         _database(settings) as database_url,
         serving(settings, database_url, _keys_path(settings)) as port,
     ):
+        _spare_the_collector()
         _log.info("listening", host=settings.host, port=port)
         if port_file is not None:
             port_file.write_text(str(port))
         await stop.wait()
         _log.info("stopping")
     _log.info("stopped")
+
+
+def _spare_the_collector() -> None:
+    """Tells the garbage collector that what was made at start stays, and to look less often at what comes and goes.
+
+    A request's objects die by reference counting; walking over all the others at every 700 new ones is time that a
+    till waits.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _watch_parent(descriptor: int, stop: asyncio.Event) -> None:

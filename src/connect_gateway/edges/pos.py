@@ -99,10 +99,10 @@ class PosEdge:
         transaction = "/pos/v1/transactions/{transactionId}"
         receipt = "/pos/v1/receipts/{number}"
         return [
-            web.get("/pos/v1/references/{reference}", in_time(self.look_up), allow_head=False),
-            web.put(transaction, in_time(self.perform)),
+            web.get("/pos/v1/references/{reference}", self.look_up, allow_head=False),
+            web.put(transaction, self.perform),
             web.get(transaction, in_time(self.inquire), allow_head=False),
-            web.put(transaction + "/reversal", in_time(self.reverse)),
+            web.put(transaction + "/reversal", self.reverse),
             web.get(receipt, in_time(self.receipt), allow_head=False),
             web.post(receipt + "/copies", in_time(self.copy)),
         ]

@@ -19,7 +19,7 @@ from connect_gateway.ledger.database import (
     in_transaction,
 )
 from connect_gateway.ledger.events import open_task
-from connect_gateway.ledger.gather import Gatherer
+from connect_gateway.ledger.gather import ANSWER_WITHIN_S, Gatherer
 
 ACCESS_TOKEN_S = 7_200
 """Life of an access token (CLiQQ Commerce B2C API, authentication)."""
@@ -231,7 +231,9 @@ class TokenChecks:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._cache: dict[bytes, _Cached] = {}
-        self._gatherer: Gatherer[bytes, _Cached] = Gatherer(self._flush, group_limit=512, waiting_limit=8_192)
+        self._gatherer: Gatherer[bytes, _Cached] = Gatherer(
+            self._flush, group_limit=512, waiting_limit=8_192, answer_within_s=ANSWER_WITHIN_S
+        )
 
     async def client_of(self, token: str, now: datetime, monotonic: float) -> Client | None:
         """The client, or None where the token is unknown, expired, revoked or its client disabled."""

@@ -25,7 +25,7 @@ from connect_gateway.ledger.database import (
     Unavailable,
     in_transaction,
 )
-from connect_gateway.ledger.gather import Gatherer
+from connect_gateway.ledger.gather import ANSWER_WITHIN_S, Gatherer
 from connect_gateway.ledger.rows import (
     REFERENCE_COLUMNS,
     TRANSACTION_COLUMNS,
@@ -82,12 +82,15 @@ class Counter:
         self._answer = answer
         self._told = told
         self._gatherer: Gatherer[CounterCommand, decide.Outcome] = Gatherer(
-            self._commit_group, group_limit=GROUP_LIMIT, waiting_limit=WAITING_LIMIT
+            self._commit_group, group_limit=GROUP_LIMIT, waiting_limit=WAITING_LIMIT, answer_within_s=ANSWER_WITHIN_S
         )
 
     async def submit(self, command: CounterCommand) -> decide.Outcome:
         """Decides and commits; Unavailable where it was not done, FateUnknown where that could not be found out."""
-        return await self._gatherer.submit(command)
+        try:
+            return await self._gatherer.submit(command)
+        except TimeoutError as error:
+            raise FateUnknown("the ledger did not answer in time") from error
 
     async def drain(self) -> None:
         """Waits until every command has its outcome."""

@@ -6,20 +6,36 @@ No timer is involved: alone, an item goes at once; under load, groups grow by th
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+ANSWER_WITHIN_S = 1.8
+"""What waits for the database is answered within 2 s, one way or the other (wire contract; 503, HOLD)."""
+
+_TICK_S = 0.1
 
 
 class Overloaded(Exception):
     """More waits already than can be served in time; nothing was begun."""
 
 
+@dataclass(slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    future: asyncio.Future[Result]
+    since: float
+
+
 class Gatherer(Generic[Item, Result]):
     """Runs `flush` over groups of at most `group_limit` items, one group at a time.
 
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
+    Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
+    ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
     """
 
     def __init__(
@@ -28,21 +44,27 @@ class Gatherer(Generic[Item, Result]):
         *,
         group_limit: int,
         waiting_limit: int,
+        answer_within_s: float | None = None,
     ) -> None:
         self._flush = flush
         self._group_limit = group_limit
         self._waiting_limit = waiting_limit
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._answer_within_s = answer_within_s
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._under_way: list[_Waiting[Item, Result]] = []
         self._runner: asyncio.Task[None] | None = None
+        self._ticking: asyncio.TimerHandle | None = None
 
     async def submit(self, item: Item) -> Result:
         """The item's result. A caller that stops waiting does not stop the item."""
         if len(self._waiting) >= self._waiting_limit:
             raise Overloaded
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append(_Waiting(item, future, loop.time()))
         if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
+            self._runner = loop.create_task(self._run())
+            self._tick()
         return await future
 
     async def drain(self) -> None:
@@ -57,17 +79,41 @@ class Gatherer(Generic[Item, Result]):
                 await self._run_group(group)
         finally:
             self._runner = None
+            if self._ticking is not None:
+                self._ticking.cancel()
 
-    async def _run_group(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _run_group(self, group: list[_Waiting[Item, Result]]) -> None:
+        self._under_way = group
         results: Sequence[Result | Exception]
         try:
-            results = await self._flush([item for item, _ in group])
+            results = await self._flush([one.item for one in group])
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait for this group
             results = [error] * len(group)
-        for (_, future), result in zip(group, results, strict=True):
-            if future.done():
+        self._under_way = []
+        for one, result in zip(group, results, strict=True):
+            if one.future.done():
                 continue
             if isinstance(result, Exception):
-                future.set_exception(result)
+                one.future.set_exception(result)
             else:
-                future.set_result(result)
+                one.future.set_result(result)
+
+    def _tick(self) -> None:
+        """Answers those who have waited too long, and comes again while anything is under way."""
+        if self._answer_within_s is None:
+            return
+        loop = asyncio.get_running_loop()
+        overdue = loop.time() - self._answer_within_s
+        for one in self._under_way:
+            _give_up(one, overdue)
+        for one in self._waiting:
+            # They stand in the order of their coming.
+            if one.since > overdue:
+                break
+            _give_up(one, overdue)
+        self._ticking = loop.call_later(_TICK_S, self._tick)
+
+
+def _give_up(one: _Waiting[Any, Any], overdue: float) -> None:
+    if one.since <= overdue and not one.future.done():
+        one.future.set_exception(TimeoutError("no answer in time"))

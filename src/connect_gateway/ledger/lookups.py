@@ -14,7 +14,7 @@ from connect_gateway.ledger.database import (
     connection_of,
     in_transaction,
 )
-from connect_gateway.ledger.gather import Gatherer
+from connect_gateway.ledger.gather import ANSWER_WITHIN_S, Gatherer
 from connect_gateway.ledger.rows import REFERENCE_COLUMNS, TRANSACTION_COLUMNS, reference_of, transaction_of
 
 GROUP_LIMIT = 512
@@ -39,7 +39,7 @@ class Lookups:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._gatherer: Gatherer[tuple[str, str], Found] = Gatherer(
-            self._flush, group_limit=GROUP_LIMIT, waiting_limit=WAITING_LIMIT
+            self._flush, group_limit=GROUP_LIMIT, waiting_limit=WAITING_LIMIT, answer_within_s=ANSWER_WITHIN_S
         )
 
     async def find(self, reference: str, client_id: str) -> Found:
