@@ -202,3 +202,21 @@ async def test_guessing_locks_a_till_out_but_not_from_what_it_has_done(world: Wo
     assert (await world.till.collect(parcel, transaction_id)).status == 201
     assert (await world.till.inquire(transaction_id)).status == 200
     assert (await world.till.reverse(transaction_id)).status == 200
+
+
+async def test_references_of_one_parcel_share_its_order_of_events(world: World) -> None:
+    parcel = await world.ecms.ship_to_store()
+    body = {
+        "kind": "RETURN",
+        "trackingNumber": parcel.tracking_number,
+        "merchantCode": "001",
+        "merchant": "Merchant A",
+        "merchantReference": parcel.merchant_reference,
+    }
+    code = (await world.ecms.call("POST", "/ecms/v1/references", body)).json["reference"]
+    assert (await world.till.collect(parcel)).status == 201
+
+    returned = await world.till.put(str(uuid.uuid4()), world.till.body("ACCEPT_RETURN", code))
+
+    assert returned.status == 201
+    assert [event["status"] for event in await world.told(2)] == ["CLAIMED", "RETURNED"]

@@ -35,7 +35,6 @@ def reference(kind: Kind = Kind.PAY_AND_CLAIM, **fields: Any) -> Reference:
         status_at=None,
         done_store=None,
         done_by=None,
-        events=0,
     )
     return replace(made, **fields)
 

@@ -325,7 +325,6 @@ def _event_of_approval(transaction: Transaction, command: Perform, reference: Re
     return Event(
         event_id=_event_id(transaction, status),
         tracking_number=reference.tracking_number,
-        sequence=reference.events + 1,
         merchant_reference=reference.merchant_reference,
         status=status,
         location=command.store_id,
@@ -345,7 +344,6 @@ def _undo(undone: Transaction, request: Perform, reference: Reference, now: date
     event = Event(
         event_id=_event_id(undone, "REVERSED"),
         tracking_number=reference.tracking_number,
-        sequence=reference.events + 1,
         merchant_reference=reference.merchant_reference,
         status=status,
         location=undone.store_id,
@@ -359,7 +357,6 @@ def _undo(undone: Transaction, request: Perform, reference: Reference, now: date
         done_store=None,
         done_by=None,
         status_at=moment if reference.status_at is None else max(reference.status_at, moment),
-        events=reference.events + 1,
     )
     return Reversed(undone, opened, event)
 

@@ -32,8 +32,6 @@ class Reference:
     """Time of the newest ECMS status that moved this reference; older ones are late arrivals."""
     done_store: str | None
     done_by: UUID | None
-    events: int
-    """How many events this reference has caused: the last one's place in its parcel's order."""
 
     def state_at(self, now: datetime) -> State:
         """The state as anybody outside sees it: NOT_READY and OPEN lapse at `expires_at`."""
@@ -42,7 +40,7 @@ class Reference:
         return self.state
 
     def done(self, store_id: str, transaction_id: UUID) -> "Reference":
-        """This reference once a transaction has been approved on it, which causes one event."""
+        """This reference once a transaction has been approved on it."""
         return Reference(
             self.reference,
             self.kind,
@@ -58,7 +56,6 @@ class Reference:
             self.status_at,
             store_id,
             transaction_id,
-            self.events + 1,
         )
 
 
@@ -159,11 +156,13 @@ class Payment:
 
 @dataclass(slots=True)
 class Event:
-    """What ECMS is to be told. `sequence` orders the events of one tracking number, from 1."""
+    """What ECMS is to be told.
+
+    `sequence` orders the events of one tracking number, from 1; the ledger gives it when the event is written.
+    """
 
     event_id: UUID
     tracking_number: str
-    sequence: int
     merchant_reference: str
     status: str
     location: str
@@ -171,3 +170,4 @@ class Event:
     reason: str | None = None
     return_code: str | None = None
     payment: Payment | None = None
+    sequence: int = 0

@@ -1,8 +1,8 @@
 """The relay: committed events to ECMS, at least once, in order for each parcel, for as long as it takes.
 
-It leases the first waiting event of each parcel, sends it, and notes what became of it: told, to be tried again,
-or refused and left to a person. A relay that dies loses its leases after LEASE_MS and another one sends again, which
-ECMS knows by the event id. Any number of relays may run.
+It leases the first waiting event of each parcel, sends it, and notes what became of it: told, to be tried again, or
+refused and left to a person. A relay that dies loses its leases a little after its deliveries would have ended, and
+another one sends again, which ECMS knows by the event id. Any number of relays may run.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from connect_gateway.ledger import events
 from connect_gateway.ledger.database import FateUnknown, Pool, Unavailable
 from connect_gateway.ledger.gather import Gatherer
 
-LEASE_MS = 12_000
-"""Longer than a delivery can take: a token and an attempt, 5 s each."""
+_LEASE_MARGIN_MS = 2_000
+"""By how much a lease outlasts the longest delivery."""
 
 POLL_S = 1.0
 FIRST_RETRY_MS = 250
@@ -62,6 +62,7 @@ class Relay:
         self._metrics = metrics
         self._concurrency = concurrency
         self._delivery_timeout_s = delivery_timeout_s
+        self._lease_ms = int(delivery_timeout_s * 1000) + _LEASE_MARGIN_MS
         self._rng = random.Random()  # noqa: S311 - jitter is no secret
         self._breaker = Breaker(self._rng)
         self._awake = asyncio.Event()
@@ -114,7 +115,7 @@ class Relay:
             if self._breaker.is_open:
                 return min(POLL_S, max(self._breaker.seconds_to_probe(now), 0.05))
             return POLL_S
-        leased = await events.lease(self._pool, admitted, LEASE_MS)
+        leased = await events.lease(self._pool, admitted, self._lease_ms)
         if leased:
             self._breaker.probing()
         for event, tried in leased:

@@ -1,7 +1,9 @@
 """The kiosk edge (roles `kiosk` and `app`): return codes."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -31,6 +33,7 @@ from connect_gateway.edges.parsing import (
     parse_uuid,
 )
 from connect_gateway.edges.problems import Problem, dump, json_response, problem_of
+from connect_gateway.keys import Keys
 from connect_gateway.ledger import clients, returns
 from connect_gateway.ledger.clients import Client
 from connect_gateway.ledger.parcels import Conflict, NewReference
@@ -39,6 +42,9 @@ from connect_gateway.receipts.slip import ReturnSlip, slip_barcodes, slip_text
 
 DEFAULT_VALIDITY = timedelta(days=7)
 """Life of a return code where ECMS does not say (wire contract, "What the gateway asks of ECMS")."""
+
+ECMS_WITHIN_S = 4.5
+"""For how long ECMS is waited for, its token included: a kiosk itself waits 5 s."""
 
 NO_STORE = "0000"
 """Location of an event that happened at no store: the customer used the app."""
@@ -90,7 +96,7 @@ class KioskEdge:
         client = await self._gateway.authorize(request, "kiosk", "app")
         request_id = parse_uuid(request.match_info["requestId"], "requestId")
         message = parse_message(ReturnMessage, await body_of(request))
-        asked = ReturnRequest(client.client_id, request_id, self._gateway.keys.fingerprint(dump(message.model_dump())))
+        asked = return_request(self._gateway.keys, client.client_id, request_id, message)
         earlier = await returns.earlier(self._gateway.pool, asked)
         if earlier is not None:
             same, reference = earlier
@@ -121,9 +127,10 @@ class KioskEdge:
         if message.mobile_number is not None:
             body["mobileNumber"] = message.mobile_number
         try:
-            return await self._gateway.ecms.post("/ecms/api/v1/returns", body)
-        except EcmsAway as error:
-            raise _ecms_unavailable(str(error)) from error
+            async with asyncio.timeout(ECMS_WITHIN_S):
+                return await self._gateway.ecms.post("/ecms/api/v1/returns", body)
+        except (EcmsAway, TimeoutError) as error:
+            raise _ecms_unavailable(str(error) or "no answer in time") from error
 
     async def _refusal(self, client: Client, answer: EcmsAnswer) -> Problem:
         match answer.status:
@@ -190,6 +197,11 @@ class KioskEdge:
             await clients.note_attempt(self._gateway.pool, client, unknown=True, now=self._gateway.now())
             raise _refuse("unknown-return", "no return has this code")
         return reference
+
+
+def return_request(keys: Keys, client_id: str, request_id: UUID, message: ReturnMessage) -> ReturnRequest:
+    """A kiosk's request as the ledger remembers it."""
+    return ReturnRequest(client_id, request_id, keys.fingerprint(dump(message.model_dump())))
 
 
 def _still_good(reference: Reference, now: datetime) -> Reference:

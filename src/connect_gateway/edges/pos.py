@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Literal, assert_never
 
+import structlog
 from aiohttp import web
 from pydantic import Field
 from pydantic.alias_generators import to_camel
@@ -12,7 +13,7 @@ from connect_gateway.domain.records import Perform, ReversalReason, Reverse
 from connect_gateway.domain.refusals import Code, Refusal
 from connect_gateway.domain.states import TransactionType
 from connect_gateway.domain.verdicts import Verdict
-from connect_gateway.edges import answers
+from connect_gateway.edges import answers, patterns
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import body_of, in_time
 from connect_gateway.edges.parsing import (
@@ -33,9 +34,12 @@ from connect_gateway.edges.problems import Problem, dump, json_response, malform
 from connect_gateway.ledger import clients, lookups
 from connect_gateway.ledger.clients import Client
 from connect_gateway.ledger.counter import CounterCommand
+from connect_gateway.ledger.database import FateUnknown, Unavailable
 from connect_gateway.receipts.acknowledgement import Receipt, receipt_text
 
-_RECEIPT_NUMBER = re.compile(r"[0-9]{4}-[0-9]{3,4}-[0-9]{8}")
+_RECEIPT_NUMBER = re.compile(patterns.RECEIPT_NUMBER)
+_log = structlog.get_logger("pos-edge")
+
 _COUNTED = frozenset({Code.UNKNOWN_REFERENCE, Code.WRONG_STORE})
 """Refusals that count as guessing."""
 
@@ -245,7 +249,11 @@ class PosEdge:
     async def _count(self, client: Client, code: Code) -> None:
         if code in _COUNTED:
             unknown = code is Code.UNKNOWN_REFERENCE
-            await clients.note_attempt(self._gateway.pool, client, unknown=unknown, now=self._gateway.now())
+            try:
+                await clients.note_attempt(self._gateway.pool, client, unknown=unknown, now=self._gateway.now())
+            except (Unavailable, FateUnknown) as error:
+                # The refusal stands, and has perhaps been stored; that it is not counted does the till no harm.
+                _log.warning("attempt-not-counted", client_id=client.client_id, error=str(error))
 
 
 def parse_transaction(raw: bytes) -> Collect | Claim | AcceptReturn:

@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from connect_gateway.domain.decide import BUSINESS_DATE_WINDOW_DAYS, is_near
+from connect_gateway.domain.decide import BUSINESS_DATE_WINDOW_DAYS
 from connect_gateway.domain.money import format_amount
 from connect_gateway.domain.records import TransactionState
 from connect_gateway.domain.refusals import Code
@@ -79,9 +79,6 @@ class ShiftEdge:
         raw = await body_of(request.clone(client_max_size=BODY_LIMIT_BYTES))
         message = parse_message(ShiftClose, raw)
         now = self._gateway.now()
-        if not is_near(path.businessDate, now):
-            detail = f"businessDate lies more than {BUSINESS_DATE_WINDOW_DAYS} days from the Philippine date"
-            raise malformed(detail, "businessDate")
         shift = Shift(store_id, path.pos, path.businessDate, path.shift)
         try:
             closed = await shifts.close(
@@ -89,13 +86,16 @@ class ShiftEdge:
                 shift,
                 message.cash_counted,
                 _lines_of(message),
-                fingerprint=self._gateway.keys.fingerprint(dump(message.model_dump(mode="json"))),
+                fingerprint=self._gateway.keys.fingerprint(_content_of(message)),
                 render=lambda result: dump(_body(shift, result, format_time(now))),
                 now=now,
             )
         except shifts.ClosedOtherwise as error:
             code = Code.SHIFT_CLOSED
             raise Problem(code, "the shift was closed before, with other content", of_refusal(code, None)) from error
+        except shifts.TooFarAway as error:
+            detail = f"businessDate lies more than {BUSINESS_DATE_WINDOW_DAYS} days from the Philippine date"
+            raise malformed(detail, "businessDate") from error
         headers = {"Idempotent-Replay": "true"} if closed.replay else None
         return web.Response(text=closed.answer, content_type="application/json", headers=headers)
 
@@ -106,6 +106,13 @@ def _path_of(request: web.Request) -> _Path:
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise malformed(f"{name} in the path cannot be read", name) from error
+
+
+def _content_of(message: ShiftClose) -> str:
+    """The close's content, the same in whatever order its transactions are listed."""
+    content = message.model_dump(mode="json")
+    content["transactions"].sort(key=lambda line: line["transaction_id"])
+    return dump(content)
 
 
 def _lines_of(message: ShiftClose) -> list[Line]:

@@ -338,9 +338,9 @@ async def _write(connection: Connection, group: _Group) -> None:
 _UPDATE_REFERENCES = """
 UPDATE reference SET
     state = moved.state, done_store = moved.done_store, done_by = moved.done_by,
-    status_at = moved.status_at, events = moved.events
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $7::integer[])
-    AS moved (reference, was, state, done_store, done_by, status_at, events)
+    status_at = moved.status_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[])
+    AS moved (reference, was, state, done_store, done_by, status_at)
 WHERE reference.reference = moved.reference AND reference.state = moved.was
 """
 
@@ -385,8 +385,8 @@ async def _write_references(connection: Connection, group: _Group) -> None:
     rows = []
     for key, was in sorted(group.moved.items()):
         moved = group.references[key]
-        rows.append((key, was, moved.state, moved.done_store, moved.done_by, moved.status_at, moved.events))
-    tag = await connection.execute(_UPDATE_REFERENCES, *columns_of(rows, 7), timeout=STATEMENT_TIMEOUT_S)
+        rows.append((key, was, moved.state, moved.done_store, moved.done_by, moved.status_at))
+    tag = await connection.execute(_UPDATE_REFERENCES, *columns_of(rows, 6), timeout=STATEMENT_TIMEOUT_S)
     _expect(tag, "UPDATE", len(rows))
 
 

@@ -27,29 +27,36 @@ SELECT * FROM unnest($1::text[], $2::integer[], $3::uuid[], $4::text[], $5::text
     $8::text[], $9::text[], $10::bigint[], $11::text[], $12::integer[], $13::integer[], $14::date[], $15::text[])
 """  # noqa: S608 - columns of our own
 
-# The lock holds off whoever is about to note the earlier event as told: that one then finds the new event and lets
+# The lock holds off whoever is about to note an earlier event as told: that one then finds the new event and lets
 # it go.
 _EARLIER = """
-SELECT tracking_number, sequence, state FROM event
-WHERE (tracking_number, sequence) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
+SELECT tracking_number, sequence, state FROM event WHERE tracking_number = ANY($1::text[])
 ORDER BY tracking_number, sequence
 FOR UPDATE
 """
 
 
 async def insert(connection: Connection, events: Sequence[Event]) -> None:
-    """Writes events inside the caller's transaction, each behind what its parcel still has to tell."""
+    """Writes events inside the caller's transaction, each behind what its parcel still has to tell.
+
+    Two transactions that enter a parcel's next event at once, through two references of that parcel, collide on its
+    key; the second one is then tried again like any other that met one.
+    """
     if not events:
         return
-    earlier = sorted((event.tracking_number, event.sequence - 1) for event in events if event.sequence > 1)
-    told = set()
-    if earlier:
-        rows = await connection.fetch(_EARLIER, *columns_of(earlier, 2), timeout=STATEMENT_TIMEOUT_S)
-        told = {(row["tracking_number"], row["sequence"]) for row in rows if row["state"] == "TOLD"}
+    parcels = sorted({event.tracking_number for event in events})
+    last: dict[str, int] = {}
+    untold: set[str] = set()
+    for row in await connection.fetch(_EARLIER, parcels, timeout=STATEMENT_TIMEOUT_S):
+        last[row["tracking_number"]] = row["sequence"]
+        if row["state"] != "TOLD":
+            untold.add(row["tracking_number"])
     values = []
     for event in events:
-        first = event.sequence == 1 or (event.tracking_number, event.sequence - 1) in told
-        values.append((*event_values(event), "WAITING" if first else "BEHIND"))
+        parcel = event.tracking_number
+        event.sequence = last[parcel] = last.get(parcel, 0) + 1
+        values.append((*event_values(event), "BEHIND" if parcel in untold else "WAITING"))
+        untold.add(parcel)
     await connection.execute(_INSERT, *columns_of(sorted(values), 15), timeout=STATEMENT_TIMEOUT_S)
 
 
@@ -190,7 +197,6 @@ def _event_of(row: Row) -> Event:
     return Event(
         event_id=row["event_id"],
         tracking_number=row["tracking_number"],
-        sequence=row["sequence"],
         merchant_reference=row["merchant_reference"],
         status=row["status"],
         location=row["location"],
@@ -198,4 +204,5 @@ def _event_of(row: Row) -> Event:
         reason=row["reason"],
         return_code=row["return_code"],
         payment=payment,
+        sequence=row["sequence"],
     )

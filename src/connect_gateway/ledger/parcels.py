@@ -47,7 +47,7 @@ SELECT {REFERENCE_COLUMNS} FROM reference WHERE tracking_number = $1 ORDER BY re
 
 _INSERT = f"""
 INSERT INTO reference ({REFERENCE_COLUMNS}, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL, $13, $14)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL, $13)
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - columns of our own
 
@@ -73,8 +73,8 @@ async def create_reference(pool: Pool, new: NewReference, now: datetime) -> Refe
         return await in_transaction(pool, work)
 
 
-async def insert_reference(connection: Connection, new: NewReference, now: datetime, events: int = 0) -> Reference:
-    """`create_reference` inside the caller's transaction; `events` is how many events the caller adds with it."""
+async def insert_reference(connection: Connection, new: NewReference, now: datetime) -> Reference:
+    """`create_reference` inside the caller's transaction."""
     for row in await connection.fetch(_BY_TRACKING, new.tracking_number, timeout=STATEMENT_TIMEOUT_S):
         known = reference_of(row)
         if known.kind is new.kind:
@@ -84,7 +84,7 @@ async def insert_reference(connection: Connection, new: NewReference, now: datet
             raise Conflict("kind", "the parcel is known under another payment type")
     candidates = [new.reference] if new.reference is not None else [issue_reference() for _ in range(_ISSUE_TRIES)]
     for candidate in candidates:
-        made = _reference_of_new(new, candidate, events)
+        made = _reference_of_new(new, candidate)
         tag = await connection.execute(
             _INSERT,
             made.reference,
@@ -99,7 +99,6 @@ async def insert_reference(connection: Connection, new: NewReference, now: datet
             made.state,
             made.expires_at,
             made.status_at,
-            made.events,
             now,
             timeout=STATEMENT_TIMEOUT_S,
         )
@@ -129,7 +128,7 @@ async def _keep_contact(connection: Connection, reference: str, mobile: SealedMo
         )
 
 
-def _reference_of_new(new: NewReference, reference: str, events: int) -> Reference:
+def _reference_of_new(new: NewReference, reference: str) -> Reference:
     return Reference(
         reference=reference,
         kind=new.kind,
@@ -145,7 +144,6 @@ def _reference_of_new(new: NewReference, reference: str, events: int) -> Referen
         status_at=None,
         done_store=None,
         done_by=None,
-        events=events,
     )
 
 

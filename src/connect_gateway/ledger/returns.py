@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 import asyncpg
 
 from connect_gateway.domain.records import Event, Reference
+from connect_gateway.domain.states import State
 from connect_gateway.ledger import events
 from connect_gateway.ledger.database import (
     STATEMENT_TIMEOUT_S,
@@ -16,7 +17,7 @@ from connect_gateway.ledger.database import (
     connection_of,
     in_transaction,
 )
-from connect_gateway.ledger.parcels import NewReference, insert_reference
+from connect_gateway.ledger.parcels import Conflict, NewReference, insert_reference
 from connect_gateway.ledger.rows import REFERENCE_COLUMNS, reference_of
 
 _EVENT_NAMESPACE = UUID("b1d7f3f2-0a52-4b39-8a0c-7d4a3d2a9b64")
@@ -50,6 +51,8 @@ def _answered(row: Row, request: ReturnRequest) -> tuple[bool, Reference]:
     return values[0] == request.fingerprint, reference_of(values[1:])
 
 
+_OF_PARCEL = f"SELECT {REFERENCE_COLUMNS} FROM reference WHERE tracking_number = $1 AND kind = $2"  # noqa: S608
+
 _REMEMBER = """
 INSERT INTO return_request (client_id, request_id, fingerprint, reference, requested_at)
 VALUES ($1, $2, $3, $4, $5)
@@ -58,30 +61,32 @@ ON CONFLICT DO NOTHING
 
 
 async def dispense(pool: Pool, request: ReturnRequest, new: NewReference, location: str, now: datetime) -> Reference:
-    """Gives the parcel's return code, issuing it where there is none yet, and remembers the request.
+    """Gives the parcel's return code, issuing it where there is none yet, and remembers a request that got a good one.
 
-    ECMS hears FOR RETURN with the code, once for each code. Conflict as in `create_reference`.
+    ECMS hears FOR RETURN with the code, once for each code. By its tracking number ECMS says that it is the same
+    return, however the customer has named it; Conflict where ECMS now brings another code for it, or somebody else's.
     """
 
     async def work(connection: Connection) -> Reference:
-        known = await connection.fetchval(
-            "SELECT reference FROM reference WHERE tracking_number = $1 AND kind = $2",
-            new.tracking_number,
-            new.kind,
-            timeout=STATEMENT_TIMEOUT_S,
-        )
-        reference = await insert_reference(connection, new, now, events=1)
-        if known is None:
+        row = await connection.fetchrow(_OF_PARCEL, new.tracking_number, new.kind, timeout=STATEMENT_TIMEOUT_S)
+        if row is None:
+            reference = await insert_reference(connection, new, now)
             await events.insert(connection, [_event(reference, location, now)])
-        await connection.execute(
-            _REMEMBER,
-            request.client_id,
-            request.request_id,
-            request.fingerprint,
-            reference.reference,
-            now,
-            timeout=STATEMENT_TIMEOUT_S,
-        )
+        else:
+            reference = reference_of(row)
+            if new.reference not in (None, reference.reference):
+                raise Conflict("returnCode", "the return has another code already")
+        if reference.state_at(now) is State.OPEN:
+            # A code that is used or has lapsed is refused, and that may change: the request stays unanswered.
+            await connection.execute(
+                _REMEMBER,
+                request.client_id,
+                request.request_id,
+                request.fingerprint,
+                reference.reference,
+                now,
+                timeout=STATEMENT_TIMEOUT_S,
+            )
         return reference
 
     try:
@@ -95,7 +100,6 @@ def _event(reference: Reference, location: str, now: datetime) -> Event:
     return Event(
         event_id=uuid5(_EVENT_NAMESPACE, reference.reference),
         tracking_number=reference.tracking_number,
-        sequence=1,
         merchant_reference=reference.merchant_reference,
         status="FOR RETURN",
         location=location,

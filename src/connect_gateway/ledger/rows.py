@@ -17,7 +17,7 @@ from connect_gateway.ledger.database import Row
 
 REFERENCE_COLUMNS = (
     "reference, kind, tracking_number, merchant_code, merchant, merchant_reference, description, "
-    "amount_due, store_id, state, expires_at, status_at, done_store, done_by, events"
+    "amount_due, store_id, state, expires_at, status_at, done_store, done_by"
 )
 
 
@@ -38,7 +38,6 @@ def reference_of(row: Iterable[Any]) -> Reference:
         status_at,
         done_store,
         done_by,
-        events,
     ) = row
     return Reference(
         reference,
@@ -55,7 +54,6 @@ def reference_of(row: Iterable[Any]) -> Reference:
         status_at,
         done_store,
         done_by,
-        events,
     )
 
 

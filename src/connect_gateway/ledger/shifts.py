@@ -6,6 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from connect_gateway.domain import journal, shifts
+from connect_gateway.domain.decide import is_near
 from connect_gateway.domain.shifts import Close, Line, line_of
 from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Connection, Pool, in_transaction
 from connect_gateway.ledger.rows import TRANSACTION_COLUMNS, transaction_of
@@ -34,6 +35,10 @@ class Closed:
 
 class ClosedOtherwise(Exception):
     """The shift was closed before with other content."""
+
+
+class TooFarAway(Exception):
+    """The shift is not closed yet, and its business date cannot be one of these days'."""
 
 
 _LOCK_TERMINAL = "SELECT FROM terminal WHERE store_id = $1 AND pos = $2 FOR UPDATE"
@@ -70,7 +75,10 @@ async def close(
     render: Callable[[Close], str],
     now: datetime,
 ) -> Closed:
-    """Closes the shift, differences or not; ClosedOtherwise where it was closed with other content."""
+    """Closes the shift, differences or not; a shift that is closed answers a repeat as it did.
+
+    ClosedOtherwise where it was closed with other content, TooFarAway where it would be closed on a wrong date.
+    """
     key = (shift.store_id, shift.pos, shift.business_date, shift.shift)
 
     async def work(connection: Connection) -> Closed:
@@ -83,6 +91,8 @@ async def close(
             if row["fingerprint"] != fingerprint:
                 raise ClosedOtherwise
             return Closed(row["answer"], replay=True)
+        if not is_near(shift.business_date, now):
+            raise TooFarAway
         own, all_named = await _lines(connection, shift, [line.transaction_id for line in lines])
         answer = render(shifts.close(cash_counted, lines, all_named, own))
         await connection.execute(_CLOSE, *key, now, fingerprint, answer, timeout=STATEMENT_TIMEOUT_S)

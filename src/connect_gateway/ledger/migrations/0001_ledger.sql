@@ -44,7 +44,6 @@ CREATE TABLE reference (
     status_at           timestamptz,
     done_store          text,
     done_by             uuid,
-    events              integer NOT NULL DEFAULT 0 CHECK (events >= 0),
     created_at          timestamptz NOT NULL,
     UNIQUE (tracking_number, kind),
     CONSTRAINT reference_done_by_a_transaction CHECK (
