@@ -1,26 +1,24 @@
 """The command `connect-gateway`. Each sub-command reads its options, calls one function and reports."""
 
 import asyncio
-import contextlib
 import importlib.metadata
 import logging
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import asyncpg
 import typer
-from pydantic import SecretStr, ValidationError
 
 from connect_gateway import server
-from connect_gateway.embedded import embedded_database, ensure_keys_file
+from connect_gateway.administration import client_app, tasks_app
+from connect_gateway.commandline import DataDir, complete_settings, read_settings
+from connect_gateway.conformance.command import conformance
 from connect_gateway.keys import KeysError, generate_keys_file
 from connect_gateway.ledger.migrate import MigrationError, migrate
 from connect_gateway.processes import StartError
 from connect_gateway.sandbox import run_sandbox
-from connect_gateway.settings import Settings
 
 # Rich tracebacks would print local variables, secrets among them.
 app = typer.Typer(
@@ -29,21 +27,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The 7-Connect adapter between a store's counter and ECMS.",
 )
-
-DataDir = Annotated[Path | None, typer.Option(help="Where the embedded PostgreSQL and the keys are kept.")]
+app.add_typer(client_app, name="client")
+app.add_typer(tasks_app, name="tasks")
+app.command()(conformance)
 
 
 @app.command()
 def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on (CONNECT_HOST).")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on (CONNECT_PORT); 0 takes a free one.")
-    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (CONNECT_PORT); 0 takes a free one.")] = None,
     data_dir: DataDir = None,
-    port_file: Annotated[
-        Path | None, typer.Option(help="Write the port here once it is listened on.")
-    ] = None,
+    port_file: Annotated[Path | None, typer.Option(help="Write the port here once it is listened on.")] = None,
     exit_with_fd: Annotated[
         int | None, typer.Option(help="Stop when this inherited file descriptor comes to its end.")
     ] = None,
@@ -58,9 +53,7 @@ def serve(
 def sandbox(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when all is ready.")] = False,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Keep everything here; without it nothing is kept.")
-    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Keep everything here; without it nothing is kept.")] = None,
 ) -> None:
     """Run a database, the ECMS simulator and the gateway on loopback, with clients, to develop against."""
     run_sandbox(data_dir, as_json=json)
@@ -87,34 +80,6 @@ def keys(path: Annotated[Path, typer.Argument(help="The file to write; it must n
 def version() -> None:
     """Print the version."""
     typer.echo(importlib.metadata.version("connect-gateway"))
-
-
-def read_settings(**options: Any) -> Settings:
-    """The settings of the environment and the file, overridden by the options that were given.
-
-    Raises StartError that names what is wrong and shows no value, since it might be a secret.
-    """
-    try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})
-    except ValidationError as error:
-        wrong = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
-        ]
-        raise StartError("the settings are wrong:\n  " + "\n  ".join(wrong)) from None
-    except (OSError, ValueError) as error:
-        raise StartError(f"the file that CONNECT_CONFIG names cannot be read: {error}") from None
-
-
-@contextlib.contextmanager
-def complete_settings(settings: Settings) -> Iterator[Settings]:
-    """The settings with a database: where none is named, our own and its keys, while the block runs."""
-    if settings.database_url is not None:
-        yield settings
-        return
-    keys_file = settings.keys_file or settings.data_dir / "keys.json"
-    with embedded_database(settings.data_dir / "postgres") as url:
-        ensure_keys_file(keys_file)
-        yield settings.model_copy(update={"database_url": SecretStr(url), "keys_file": keys_file})
 
 
 def main() -> None:

@@ -14,11 +14,12 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from connect_gateway import logs
+from connect_gateway import logs, openapi
 from connect_gateway.clock import Clock, SettableClock, SystemClock
 from connect_gateway.ecms.client import EcmsClient
 from connect_gateway.ecms.relay import Relay
 from connect_gateway.edges import answers
+from connect_gateway.edges.documentation import DocumentationEdge
 from connect_gateway.edges.ecms import EcmsEdge
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import BODY_LIMIT_BYTES, Runner, error_middleware
@@ -27,7 +28,7 @@ from connect_gateway.edges.oauth import OAuthEdge
 from connect_gateway.edges.operating import OperatingEdge
 from connect_gateway.edges.pos import PosEdge
 from connect_gateway.edges.shifts import ShiftEdge
-from connect_gateway.keys import Keys, KeysError, generate_keys_file, load_keys
+from connect_gateway.keys import Keys, KeysError, load_keys
 from connect_gateway.ledger import clients, events, sandbox_clock
 from connect_gateway.ledger.clients import TokenChecks
 from connect_gateway.ledger.counter import Counter
@@ -35,7 +36,6 @@ from connect_gateway.ledger.database import Pool, Unavailable, is_away, open_poo
 from connect_gateway.ledger.lookups import Lookups
 from connect_gateway.ledger.migrate import migrate
 from connect_gateway.metrics import Metrics
-from connect_gateway.postgres import EmbeddedPostgres
 from connect_gateway.settings import Settings
 
 _DATABASE_RETRY_S = 1.0
@@ -47,7 +47,8 @@ _log = structlog.get_logger("server")
 def run(settings: Settings, *, exit_with_fd: int | None = None, port_file: Path | None = None) -> None:
     """Serves until SIGTERM or SIGINT, or until `exit_with_fd` reads end of file: the parent has died.
 
-    `port_file` gets the port once the gateway listens.
+    The settings name a database and keys; KeysError where they do not. `port_file` gets the port once the gateway
+    listens.
     """
     logs.configure(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -61,10 +62,9 @@ async def _serve(settings: Settings, exit_with_fd: int | None, port_file: Path |
         loop.add_signal_handler(number, stop.set)
     if exit_with_fd is not None:
         _watch_parent(exit_with_fd, stop)
-    async with (
-        _database(settings) as database_url,
-        serving(settings, database_url, _keys_path(settings)) as port,
-    ):
+    if settings.database_url is None or settings.keys_file is None:
+        raise KeysError("CONNECT_KEYS_FILE is needed: every gateway on one database has the same keys")
+    async with serving(settings, settings.database_url.get_secret_value(), settings.keys_file) as port:
         _spare_the_collector()
         _log.info("listening", host=settings.host, port=port)
         if port_file is not None:
@@ -95,29 +95,6 @@ def _watch_parent(descriptor: int, stop: asyncio.Event) -> None:
 
     os.set_blocking(descriptor, False)
     loop.add_reader(descriptor, readable)
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[str]:
-    if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
-        return
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    async with EmbeddedPostgres(settings.data_dir / "postgres") as postgres:
-        yield postgres.url
-
-
-def _keys_path(settings: Settings) -> Path:
-    """Where the keys are; made up freshly only beside an embedded database, which no other process shares."""
-    if settings.keys_file is not None:
-        return settings.keys_file
-    if settings.database_url is not None:
-        raise KeysError("CONNECT_KEYS_FILE is needed: every gateway on one database has the same keys")
-    path = settings.data_dir / "keys.json"
-    if not path.exists():
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        generate_keys_file(path)
-    return path
 
 
 @asynccontextmanager
@@ -206,6 +183,7 @@ def _application(gateway: Gateway) -> web.Application:
         KioskEdge(gateway),
         EcmsEdge(gateway),
         OperatingEdge(gateway),
+        DocumentationEdge(gateway, openapi.document),
     ):
         app.add_routes(edge.routes())
     return app

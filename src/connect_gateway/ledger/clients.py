@@ -177,25 +177,16 @@ async def _revoke_family(connection: Connection, family: UUID, now: datetime) ->
     )
 
 
-async def disable_client(pool: Pool, client_id: str, now: datetime) -> bool:
+async def disable(
+    connection: "asyncpg.Connection[asyncpg.Record] | Connection", client_id: str, now: datetime
+) -> bool:
     """Shuts a client out, its tokens included; False where there is none of that id."""
-
-    async def work(connection: Connection) -> bool:
-        tag = await connection.execute(
-            "UPDATE client SET disabled_at = $2 WHERE client_id = $1",
-            client_id,
-            now,
-            timeout=STATEMENT_TIMEOUT_S,
-        )
+    async with connection.transaction():
+        tag = await connection.execute("UPDATE client SET disabled_at = $2 WHERE client_id = $1", client_id, now)
         await connection.execute(
-            "UPDATE token SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL",
-            client_id,
-            now,
-            timeout=STATEMENT_TIMEOUT_S,
+            "UPDATE token SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL", client_id, now
         )
-        return tag == "UPDATE 1"
-
-    return await in_transaction(pool, work)
+    return bool(tag == "UPDATE 1")
 
 
 async def purge_tokens(pool: Pool, now: datetime) -> int:
