@@ -79,7 +79,7 @@ async def test_a_close_is_large_or_malformed(world: World) -> None:
     assert many.status == 200
     twice = str(uuid.uuid4())
     doubled = await close(world.till, "0.00", [line(twice), line(twice)], shift="2")
-    assert (doubled.status, doubled.json["code"]) == (400, "malformed-request")
+    assert (doubled.status, doubled.json["code"]) == (422, "transaction-mismatch")
     path = f"/pos/v1/shifts/{business_date()}/7/1"
     elsewhere = await world.till.call("PUT", path, {"cashCounted": "0.00", "transactions": []})
     assert (elsewhere.status, elsewhere.json["code"]) == (403, "wrong-terminal")

@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from connect_gateway.clock import Clock
+from connect_gateway.crashpoints import reach
 from connect_gateway.domain.records import Event
 from connect_gateway.ecms.breaker import Breaker
 from connect_gateway.ecms.client import EcmsAnswer, EcmsAway, EcmsClient
@@ -117,6 +118,7 @@ class Relay:
             return POLL_S
         leased = await events.lease(self._pool, admitted, self._lease_ms)
         if leased:
+            reach("relay", "after-lease")
             self._breaker.probing()
         for event, tried in leased:
             delivery = asyncio.create_task(self._deliver(event, tried))
@@ -133,6 +135,7 @@ class Relay:
     async def _deliver(self, event: Event, tried: int) -> None:
         began = time.monotonic()
         result = "away"
+        reach("relay", "before-send")
         try:
             async with asyncio.timeout(self._delivery_timeout_s):
                 answer = await self._client.post(
@@ -140,6 +143,7 @@ class Relay:
                 )
         except (EcmsAway, TimeoutError) as error:
             self._breaker.failed(time.monotonic(), began)
+            reach("relay", "after-failure")
             await self._try_again(event, tried, began, str(error) or type(error).__name__)
         else:
             self._breaker.succeeded()
@@ -149,10 +153,12 @@ class Relay:
     async def _settle(self, event: Event, tried: int, began: float, answer: EcmsAnswer) -> str:
         words = f"{answer.status} {answer.message}".strip()
         if answer.status == 200 and str(answer.body.get("errorCode")) == "200":
+            reach("relay", "after-answer")
             await self._told.submit(event.event_id)
             return "told"
         if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:
             _log.error("ecms-refused-event", event_id=str(event.event_id), status=event.status, answer=words)
+            reach("relay", "after-refusal")
             await events.note_refused(self._pool, event, words, self._clock.now())
             return "refused"
         await self._try_again(event, tried, began, words)

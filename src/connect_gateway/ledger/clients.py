@@ -115,7 +115,7 @@ async def grant(pool: Pool, client: Client, now: datetime) -> Grant:
     async def work(connection: Connection) -> Grant:
         return await _issue(connection, client.client_id, uuid4(), now)
 
-    return await in_transaction(pool, work)
+    return await in_transaction(pool, work, "grant")
 
 
 async def refresh(pool: Pool, client: Client, refresh_token: str, now: datetime) -> Grant | None:
@@ -147,7 +147,7 @@ async def refresh(pool: Pool, client: Client, refresh_token: str, now: datetime)
         )
         return await _issue(connection, client.client_id, row["family"], now)
 
-    result = await in_transaction(pool, work)
+    result = await in_transaction(pool, work, "refresh")
     if isinstance(result, UUID):
         raise ReuseDetected
     return result
@@ -177,9 +177,7 @@ async def _revoke_family(connection: Connection, family: UUID, now: datetime) ->
     )
 
 
-async def disable(
-    connection: "asyncpg.Connection[asyncpg.Record] | Connection", client_id: str, now: datetime
-) -> bool:
+async def disable(connection: "asyncpg.Connection[asyncpg.Record] | Connection", client_id: str, now: datetime) -> bool:
     """Shuts a client out, its tokens included; False where there is none of that id."""
     async with connection.transaction():
         tag = await connection.execute("UPDATE client SET disabled_at = $2 WHERE client_id = $1", client_id, now)
@@ -305,7 +303,7 @@ async def note_attempt(pool: Pool, client: Client, *, unknown: bool, now: dateti
         await _strike(connection, client, now)
         await _alarm(connection, client, now)
 
-    await in_transaction(pool, work)
+    await in_transaction(pool, work, "attempt")
 
 
 async def _strike(connection: Connection, client: Client, now: datetime) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from connect_gateway.clock import Clock
+from connect_gateway.crashpoints import reach
 from connect_gateway.domain import attempts, decide, journal
 from connect_gateway.domain.records import Event, Perform, Reference, Reverse, Terminal, Transaction
 from connect_gateway.ledger import events
@@ -24,6 +25,7 @@ from connect_gateway.ledger.database import (
     RolledBack,
     Unavailable,
     in_transaction,
+    insert_rows,
 )
 from connect_gateway.ledger.gather import ANSWER_WITHIN_S, Gatherer
 from connect_gateway.ledger.rows import (
@@ -154,12 +156,13 @@ class Counter:
             if fence:
                 await connection.execute("UPDATE fence SET touched_at = now()", timeout=STATEMENT_TIMEOUT_S)
             group = await _read(connection, commands)
+            reach("counter", "after-reads")
             outcomes = [self._decide(group, command, now) for command in commands]
             await _write(connection, group)
             committed_events = len(group.events)
             return outcomes
 
-        outcomes = await in_transaction(self._pool, work)
+        outcomes = await in_transaction(self._pool, work, "counter")
         if committed_events:
             self._told()
         return outcomes
@@ -323,16 +326,22 @@ async def _write(connection: Connection, group: _Group) -> None:
     if not group.journal:
         return
     await _write_references(connection, group)
+    reach("counter", "after-references")
     await _write_transactions(connection, group)
+    reach("counter", "after-transactions")
     if group.new_shifts:
         shifts = sorted((*key, opened_at) for key, opened_at in group.new_shifts.items())
         await connection.execute(_INSERT_SHIFTS, *columns_of(shifts, 5), timeout=STATEMENT_TIMEOUT_S)
-    await connection.execute(_INSERT_JOURNAL, *columns_of(group.journal, 5), timeout=STATEMENT_TIMEOUT_S)
+        reach("counter", "after-shifts")
+    await insert_rows(connection, "journal", "store_id, pos, position, entry, head", group.journal)
+    reach("counter", "after-journal")
     written = {(store_id, pos) for store_id, pos, *_ in group.journal}
     terminals = [group.terminals[key] for key in sorted(written)]
     rows = [(one.store_id, one.pos, one.receipts, one.journal_length, one.journal_head) for one in terminals]
     await connection.execute(_UPDATE_TERMINALS, *columns_of(rows, 5), timeout=STATEMENT_TIMEOUT_S)
+    reach("counter", "after-terminals")
     await events.insert(connection, group.events)
+    reach("counter", "after-events")
 
 
 _UPDATE_REFERENCES = """
@@ -343,13 +352,6 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::time
     AS moved (reference, was, state, done_store, done_by, status_at)
 WHERE reference.reference = moved.reference AND reference.state = moved.was
 """
-
-_INSERT_TRANSACTIONS = f"""
-INSERT INTO transaction ({TRANSACTION_COLUMNS})
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::integer[], $7::date[],
-    $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[],
-    $16::bigint[], $17::text[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::smallint[], $22::text[])
-"""  # noqa: S608 - columns of our own
 
 _REVERSE_TRANSACTIONS = """
 UPDATE transaction SET
@@ -363,11 +365,6 @@ WHERE transaction.store_id = undone.store_id AND transaction.transaction_id = un
 _INSERT_SHIFTS = """
 INSERT INTO shift (store_id, pos, business_date, shift, opened_at)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::date[], $4::integer[], $5::timestamptz[])
-"""
-
-_INSERT_JOURNAL = """
-INSERT INTO journal (store_id, pos, position, entry, head)
-SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::bytea[])
 """
 
 _UPDATE_TERMINALS = """
@@ -393,7 +390,7 @@ async def _write_references(connection: Connection, group: _Group) -> None:
 async def _write_transactions(connection: Connection, group: _Group) -> None:
     if group.new_transactions:
         rows = [transaction_values(one) for _, one in sorted(group.new_transactions.items())]
-        await connection.execute(_INSERT_TRANSACTIONS, *columns_of(rows, 22), timeout=STATEMENT_TIMEOUT_S)
+        await insert_rows(connection, "transaction", TRANSACTION_COLUMNS, rows)
     if group.reversed_transactions:
         undone = [
             (one.store_id, one.transaction_id, one.reversed_at, one.reversal_reason)

@@ -1,11 +1,14 @@
 """Connections, time-outs, and a COMMIT whose answer is believed only when it was seen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
+
+from connect_gateway.crashpoints import reach
+from connect_gateway.ledger import hosts
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -33,8 +36,9 @@ _SERVER_SETTINGS = {
     "synchronous_commit": "on",
 }
 
-# Classes of SQLSTATE that say "the database is not there for you now": connection, resources, intervention.
-_AWAY_CLASSES = ("08", "53", "57")
+# Classes of SQLSTATE that say "the database is not there for you now": connection, resources, intervention; and the one
+# state that says that this server has become, or still is, a standby.
+_AWAY_CLASSES = ("08", "53", "57", "25006")
 
 
 class Unavailable(Exception):
@@ -52,8 +56,9 @@ class RolledBack(Exception):
 async def open_pool(database_url: str, size: int) -> Pool:
     """A pool whose connections have the ledger's time-outs; Unavailable where the database does not answer."""
     try:
-        return await asyncpg.create_pool(
+        return await asyncpg.create_pool(  # type: ignore[call-overload, no-any-return]  # its protocol names every option
             database_url,
+            connect=hosts.connect,
             min_size=1,
             max_size=size,
             timeout=ACQUIRE_TIMEOUT_S,
@@ -95,16 +100,26 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
         await pool.release(connection)
 
 
-async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Result]]) -> Result:
-    """Runs `work` in a transaction of its own and commits it.
+async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Result]], name: str = "other") -> Result:
+    """Runs `work` in a transaction of its own and commits it; `name` is that of its crash points.
 
     Unavailable, RolledBack and errors of PostgreSQL mean that nothing happened; FateUnknown that nobody knows yet.
     """
     async with connection_of(pool) as connection:
+        reach(name, "before-begin")
         await connection.execute("BEGIN", timeout=STATEMENT_TIMEOUT_S)
         result = await work(connection)
+        reach(name, "before-commit")
         await _commit(connection)
+        reach(name, "after-commit")
         return result
+
+
+async def insert_rows(connection: Connection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Inserts rows by COPY, which spares both sides what arrays of every column cost; the constraints hold as ever."""
+    await connection.copy_records_to_table(
+        table, records=rows, columns=columns.split(", "), timeout=STATEMENT_TIMEOUT_S
+    )
 
 
 async def _commit(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from connect_gateway.ledger.database import (
     Row,
     connection_of,
     in_transaction,
+    insert_rows,
 )
 from connect_gateway.ledger.rows import EVENT_COLUMNS, columns_of, event_values
 
@@ -20,12 +21,6 @@ REFUSED_EVENT = "ecms-refused-event"
 
 OVERDUE_EVENT = "ecms-event-overdue"
 """Kind of the task for an event that is tried again and again."""
-
-_INSERT = f"""
-INSERT INTO event ({EVENT_COLUMNS}, state)
-SELECT * FROM unnest($1::text[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
-    $8::text[], $9::text[], $10::bigint[], $11::text[], $12::integer[], $13::integer[], $14::date[], $15::text[])
-"""  # noqa: S608 - columns of our own
 
 # The lock holds off whoever is about to note an earlier event as told: that one then finds the new event and lets
 # it go.
@@ -57,7 +52,7 @@ async def insert(connection: Connection, events: Sequence[Event]) -> None:
         event.sequence = last[parcel] = last.get(parcel, 0) + 1
         values.append((*event_values(event), "BEHIND" if parcel in untold else "WAITING"))
         untold.add(parcel)
-    await connection.execute(_INSERT, *columns_of(sorted(values), 15), timeout=STATEMENT_TIMEOUT_S)
+    await insert_rows(connection, "event", f"{EVENT_COLUMNS}, state", sorted(values))
 
 
 # The lease is `due_at` itself, pushed into the future: whoever dies with an event in hand loses it when that comes.
@@ -119,7 +114,7 @@ async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime) -> Non
         subjects = [str(event_id) for event_id in event_ids]
         await connection.execute(_CLOSE_TASKS, subjects, now, timeout=STATEMENT_TIMEOUT_S)
 
-    await in_transaction(pool, work)
+    await in_transaction(pool, work, "told")
 
 
 _RETRY = """
@@ -151,7 +146,7 @@ async def note_refused(pool: Pool, event: Event, error: str, now: datetime) -> N
             detail = f"{event.status} of {event.tracking_number}: {error}"
             await open_task(connection, REFUSED_EVENT, str(event.event_id), detail, now)
 
-    await in_transaction(pool, work)
+    await in_transaction(pool, work, "refused")
 
 
 async def note_overdue(pool: Pool, event: Event, error: str, now: datetime) -> None:
@@ -161,7 +156,7 @@ async def note_overdue(pool: Pool, event: Event, error: str, now: datetime) -> N
         detail = f"{event.status} of {event.tracking_number}: {error}"
         await open_task(connection, OVERDUE_EVENT, str(event.event_id), detail, now)
 
-    await in_transaction(pool, work)
+    await in_transaction(pool, work, "overdue")
 
 
 async def open_task(connection: Connection, kind: str, subject: str, detail: str, now: datetime) -> None:

@@ -112,4 +112,4 @@ async def count_copy(pool: Pool, store_id: str, number: str, client_id: str, now
         copy: int = await connection.fetchval(_NEXT_COPY, store_id, number, now, client_id, timeout=STATEMENT_TIMEOUT_S)
         return copy
 
-    return await in_transaction(pool, work)
+    return await in_transaction(pool, work, "copy")

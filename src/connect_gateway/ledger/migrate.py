@@ -7,6 +7,8 @@ from importlib import resources
 
 import asyncpg
 
+from connect_gateway.ledger import hosts
+
 _LOCK = 0x436F6E6E65637447  # "ConnectG", the advisory lock that one migrating program holds
 _POLL_S = 0.1
 
@@ -56,7 +58,7 @@ def load_migrations() -> list[Migration]:
 
 async def migrate(database_url: str) -> None:
     """Brings the database to this program's schema; MigrationError where it cannot be."""
-    connection = await asyncpg.connect(database_url, timeout=10)
+    connection = await hosts.connect(database_url, timeout=10)
     try:
         # A blocking lock would deadlock with CREATE INDEX CONCURRENTLY in another starter, hence the polling.
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):

@@ -67,10 +67,10 @@ async def create_reference(pool: Pool, new: NewReference, now: datetime) -> Refe
         return await insert_reference(connection, new, now)
 
     try:
-        return await in_transaction(pool, work)
+        return await in_transaction(pool, work, "reference")
     except asyncpg.UniqueViolationError:
         # Two requests for one parcel met; the other one has committed by now, and is found.
-        return await in_transaction(pool, work)
+        return await in_transaction(pool, work, "reference")
 
 
 async def insert_reference(connection: Connection, new: NewReference, now: datetime) -> Reference:
@@ -180,4 +180,4 @@ async def apply(pool: Pool, status: Status, now: datetime) -> bool:
                 )
         return bool(rows)
 
-    return await in_transaction(pool, work)
+    return await in_transaction(pool, work, "status")

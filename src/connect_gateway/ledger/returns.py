@@ -90,10 +90,10 @@ async def dispense(pool: Pool, request: ReturnRequest, new: NewReference, locati
         return reference
 
     try:
-        return await in_transaction(pool, work)
+        return await in_transaction(pool, work, "dispense")
     except asyncpg.UniqueViolationError:
         # Two kiosks asked for one identifier at once; the other one's code is there by now, and is this one's too.
-        return await in_transaction(pool, work)
+        return await in_transaction(pool, work, "dispense")
 
 
 def _event(reference: Reference, location: str, now: datetime) -> Event:

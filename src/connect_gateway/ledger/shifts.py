@@ -98,7 +98,7 @@ async def close(
         await connection.execute(_CLOSE, *key, now, fingerprint, answer, timeout=STATEMENT_TIMEOUT_S)
         return Closed(answer, replay=False)
 
-    return await in_transaction(pool, work)
+    return await in_transaction(pool, work, "shift")
 
 
 async def _lines(

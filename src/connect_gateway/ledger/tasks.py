@@ -89,4 +89,4 @@ async def close(pool: Pool, task_id: UUID, by: str, now: datetime, *, resend: bo
         )
         return True
 
-    return await in_transaction(pool, work)
+    return await in_transaction(pool, work, "task")

@@ -29,8 +29,8 @@ def wrap(text: str) -> list[str]:
 
 
 def pair(left: str, right: str) -> list[str]:
-    """A label at the left edge and its value at the right; the value goes below where both do not fit."""
-    left, right = printable(left), printable(right)
+    """A label of our own at the left edge and its value at the right; the value goes below where both do not fit."""
+    right = printable(right)
     if len(left) + 1 + len(right) <= COLUMNS:
         return [left + right.rjust(COLUMNS - len(left))]
     return [left, *(line.rjust(COLUMNS) for line in wrap(right))]
