@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -14,7 +15,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from connect_gateway import logs, openapi
+from connect_gateway import crashpoints, logs, openapi
 from connect_gateway.clock import Clock, SettableClock, SystemClock
 from connect_gateway.ecms.client import EcmsClient
 from connect_gateway.ecms.relay import Relay
@@ -29,7 +30,7 @@ from connect_gateway.edges.operating import OperatingEdge
 from connect_gateway.edges.pos import PosEdge
 from connect_gateway.edges.shifts import ShiftEdge
 from connect_gateway.keys import Keys, KeysError, load_keys
-from connect_gateway.ledger import clients, events, sandbox_clock
+from connect_gateway.ledger import clients, events, parcels, sandbox_clock
 from connect_gateway.ledger.clients import TokenChecks
 from connect_gateway.ledger.counter import Counter
 from connect_gateway.ledger.database import Pool, Unavailable, is_away, open_pool
@@ -51,6 +52,7 @@ def run(settings: Settings, *, exit_with_fd: int | None = None, port_file: Path 
     listens.
     """
     logs.configure(settings.log_level)
+    crashpoints.arm(sandbox=settings.sandbox)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, exit_with_fd, port_file))
 
@@ -108,7 +110,7 @@ async def serving(settings: Settings, database_url: str, keys_file: Path) -> Asy
     runner = Runner(_application(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
     await runner.setup()
     relaying = asyncio.create_task(gateway.relay.run())
-    looking_after = asyncio.create_task(_look_after(gateway))
+    looking_after = asyncio.create_task(_look_after(gateway, timedelta(days=settings.mobile_days)))
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
@@ -189,13 +191,14 @@ def _application(gateway: Gateway) -> web.Application:
     return app
 
 
-async def _look_after(gateway: Gateway) -> None:
+async def _look_after(gateway: Gateway, keep_mobile: timedelta) -> None:
     """Puts right and removes what time has made wrong or useless, for as long as the process runs."""
     while True:
         try:
             await events.rescue(gateway.pool)
             await clients.purge_tokens(gateway.pool, gateway.now())
             await clients.purge_attempts(gateway.pool, gateway.now())
+            await parcels.purge_contacts(gateway.pool, gateway.now() - keep_mobile)
         except (Unavailable, asyncpg.PostgresError) as error:
             _log.warning("looking-after-put-off", error=str(error))
         await asyncio.sleep(_LOOK_AFTER_EVERY_S)

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     shutdown_grace_ms: Annotated[int, Field(ge=0, le=120_000)] = Field(
         10_000, description="How long a stopping gateway lets requests under way finish."
     )
+    mobile_days: Annotated[int, Field(ge=1, le=3_650)] = Field(
+        90, description="For how many days a customer's mobile number is kept."
+    )
     log_level: str = Field("INFO", description="Least level that is logged: DEBUG, INFO, WARNING or ERROR.")
     sandbox: bool = Field(False, description="Development alone: the clock can be set through PUT /sandbox/v1/clock.")
 

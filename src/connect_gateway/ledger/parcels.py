@@ -10,7 +10,7 @@ from connect_gateway.domain.parcels import Status, apply_status, state_of_new
 from connect_gateway.domain.records import Reference
 from connect_gateway.domain.states import PARCEL_KINDS, Kind
 from connect_gateway.keys import SealedMobile
-from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Connection, Pool, in_transaction
+from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Connection, Pool, connection_of, in_transaction
 from connect_gateway.ledger.rows import REFERENCE_COLUMNS, reference_of
 
 _ISSUE_TRIES = 8
@@ -155,6 +155,13 @@ def _compare(known: Reference, new: NewReference) -> None:
         raise Conflict("amount", "the parcel is known with another amount")
     if (known.merchant_code, known.merchant_reference) != (new.merchant_code, new.merchant_reference):
         raise Conflict("merchantReference", "the tracking number is known of another order")
+
+
+async def purge_contacts(pool: Pool, before: datetime) -> int:
+    """Erases the mobile numbers that were kept before a moment; the count of them."""
+    async with connection_of(pool) as connection:
+        tag = await connection.execute("DELETE FROM contact WHERE created_at < $1", before, timeout=30)
+    return int(tag.split()[-1])
 
 
 _MOVE = "UPDATE reference SET state = $2, store_id = $3, status_at = $4 WHERE reference = $1 AND state = $5"

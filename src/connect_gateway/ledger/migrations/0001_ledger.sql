@@ -71,6 +71,8 @@ CREATE TABLE contact (
 
 CREATE INDEX contact_mobile_index ON contact (mobile_index);
 
+CREATE INDEX contact_age ON contact (created_at);
+
 CREATE TABLE terminal (
     store_id        text NOT NULL,
     pos             integer NOT NULL CHECK (pos BETWEEN 0 AND 9999),
