@@ -4,7 +4,7 @@ import io
 import itertools
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -158,6 +158,18 @@ class Ecms(Partner):
         }
         return await self.call("POST", "/ecms/v1/status", body)
 
+    async def ask_for(self, **fields: Any) -> Reply:
+        """`POST /ecms/v1/references` of a return, or of whatever `fields` make of it; a field of None is left out."""
+        body = {
+            "kind": "RETURN",
+            "trackingNumber": next_tracking_number(),
+            "merchantCode": "001",
+            "merchant": "Merchant A",
+            "merchantReference": "RET-1",
+        }
+        given = {name: value for name, value in (body | fields).items() if value is not None}
+        return await self.call("POST", "/ecms/v1/references", given)
+
     async def ship_to_store(self, **fields: Any) -> Parcel:
         """A parcel that waits at its store, since an hour ago."""
         parcel = await self.ship(**fields)
@@ -167,16 +179,24 @@ class Ecms(Partner):
         return parcel
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 @dataclass
 class EcmsServer:
     """ECMS as the gateway asks it: keeps what it is told, and answers as `answers` says for a path, in turn.
 
-    An answer is (status, body); the last one stands for good.
+    An answer is (status, body); the last one stands for good. Where `faults` has a handler for a path (`token`,
+    `status` or `returns`), that one answers instead, whatever it pleases. `seen` has every status that came, `events`
+    those that were taken, repeats included.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    grants: list[dict[str, Any]] = field(default_factory=list)
     answers: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
+    faults: dict[str, Handler] = field(default_factory=dict)
     url: str = ""
 
     def application(self) -> web.Application:
@@ -186,21 +206,36 @@ class EcmsServer:
         app.router.add_post("/ecms/api/v1/returns", self._returns)
         return app
 
-    async def _token(self, _request: web.Request) -> web.Response:
-        return web.json_response(
-            {"access_token": uuid.uuid4().hex, "token_type": "bearer", "expires_in": 7200, "refresh_token": "r"}
-        )
+    async def _token(self, request: web.Request) -> web.StreamResponse:
+        self.grants.append(dict(await request.post()))
+        if "token" in self.faults:
+            return await self.faults["token"](request)
+        return self.granted()
 
-    async def _status(self, request: web.Request) -> web.Response:
+    def granted(self, expires_in: float = 7200) -> web.Response:
+        """Fresh tokens."""
+        tokens = {"access_token": uuid.uuid4().hex, "refresh_token": uuid.uuid4().hex}
+        return web.json_response(tokens | {"token_type": "bearer", "expires_in": expires_in})
+
+    async def _status(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         assert request.headers["Idempotency-Key"] == body["eventId"]
+        self.seen.append(body)
+        if "status" in self.faults:
+            return await self.faults["status"](request)
+        return await self.take(request)
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Takes a status as it should be taken, or as `answers` says."""
         status, answer = self._next("status", (200, {"errorCode": "200", "message": "ok"}))
-        if status == 200:
-            self.events.append(body)
+        if status == 200 and isinstance(answer, dict) and answer.get("errorCode") == "200":
+            self.events.append(await request.json())
         return web.json_response(answer, status=status)
 
-    async def _returns(self, request: web.Request) -> web.Response:
+    async def _returns(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(("returns", await request.json()))
+        if "returns" in self.faults:
+            return await self.faults["returns"](request)
         status, answer = self._next("returns", (404, {"errorCode": "404", "message": "unknown"}))
         return web.json_response(answer, status=status)
 

@@ -1,8 +1,10 @@
 """One gateway over real HTTP and real PostgreSQL for each test, and its partners."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +37,7 @@ class World:
     kiosk: Partner
     ecms: Ecms
     admin: Partner
+    settings: Settings
 
     async def partner(
         self, kind: type[AnyPartner], client_id: str, role: str, store: str | None, pos: int | None
@@ -44,6 +47,25 @@ class World:
         made = kind(self.session, self.url, client_id, SECRET)
         await made.log_in()
         return made
+
+    def at(self, partner: AnyPartner, url: str) -> AnyPartner:
+        """The same client application with the same token, speaking to another gateway."""
+        made = type(partner)(self.session, url, partner.client_id, partner.secret)
+        made.token = partner.token
+        return made
+
+    @contextlib.asynccontextmanager
+    async def another_gateway(self, **changed: Any) -> AsyncIterator[str]:
+        """A second gateway on the same database, with some settings otherwise; yields its URL."""
+        settings = self.settings.model_copy(update=changed)
+        assert settings.keys_file is not None
+        async with serving(settings, self.database_url, settings.keys_file) as port:
+            yield f"http://127.0.0.1:{port}"
+
+    async def set_clock(self, moment: datetime) -> None:
+        """Makes `moment` the gateway's present."""
+        reply = await self.ecms.call("PUT", "/sandbox/v1/clock", {"now": moment.isoformat()})
+        assert reply.status == 204, reply.raw
 
     async def fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
         """Rows of the ledger, read past the gateway."""
@@ -93,7 +115,15 @@ def settings(ecms_server: EcmsServer, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def world(database_url: str, settings: Settings, ecms_server: EcmsServer) -> AsyncIterator[World]:
+def gateway_database_url(database_url: str) -> str:
+    """How the gateway reaches its database; a tier that puts something in between says so here."""
+    return database_url
+
+
+@pytest.fixture
+async def world(
+    database_url: str, gateway_database_url: str, settings: Settings, ecms_server: EcmsServer
+) -> AsyncIterator[World]:
     for client_id, role, store, pos in (
         ("till", "pos", "0166", 1),
         ("kiosk", "kiosk", "0166", None),
@@ -104,7 +134,7 @@ async def world(database_url: str, settings: Settings, ecms_server: EcmsServer) 
     assert settings.keys_file is not None
     connector = aiohttp.TCPConnector(limit=0)
     async with (
-        serving(settings, database_url, settings.keys_file) as port,
+        serving(settings, gateway_database_url, settings.keys_file) as port,
         aiohttp.ClientSession(connector=connector) as session,
     ):
         url = f"http://127.0.0.1:{port}"
@@ -117,6 +147,7 @@ async def world(database_url: str, settings: Settings, ecms_server: EcmsServer) 
             Partner(session, url, "kiosk", SECRET),
             Ecms(session, url, "ecms", SECRET),
             Partner(session, url, "admin", SECRET),
+            settings,
         )
         for partner in (made.till, made.kiosk, made.ecms, made.admin):
             await partner.log_in()

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
+from .fields import Amount, Code, DeliveryStore, Identifier, MobileNumber, Note, Time, TrackingNumber
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -45,6 +47,29 @@ class GatewayClient(_Part):
 Client = Annotated[MerchantClient | GatewayClient, Field(discriminator="role")]
 
 
+class DemoParcel(_Part):
+    """A parcel that is there from the start (`demonstration.py`): a shipment that waits at its store under
+    `reference`, or a return, which has an `expiresAt` and no `paymentType`.
+    """
+
+    tracking_number: TrackingNumber
+    merchant_code: Text
+    merchant_reference: Identifier
+    payment_type: Literal["COD", "PREPAID"] | None = None
+    amount: Amount = 0
+    store_id: DeliveryStore | None = None
+    mobile_number: MobileNumber | None = None
+    description: Note = ""
+    reference: Code | None = None
+    at: Time
+    expires_at: Time | None = None
+
+    @property
+    def is_return(self) -> bool:
+        """Whether a customer brings it."""
+        return self.payment_type is None
+
+
 class Config(_Part):
     """All settings. Port 0 takes a free one. `returnCodes` is the edition of ECMS that issues return codes
     itself.
@@ -58,6 +83,7 @@ class Config(_Part):
     clients: tuple[Client, ...]
     sandbox: bool = False
     return_codes: bool = False
+    demo_parcels: tuple[DemoParcel, ...] = ()
 
     @model_validator(mode="after")
     def _one_client_for_each_id(self) -> Self:

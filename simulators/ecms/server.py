@@ -16,6 +16,7 @@ from .answers import errors_in_ecms_style
 from .clock import SimulatedClock
 from .config import Config
 from .database import Database
+from .demonstration import put_in
 from .faults import Faults
 from .gateway import Gateway
 from .notifier import Notifier
@@ -93,6 +94,7 @@ async def running(config: Config) -> AsyncIterator[dict[str, str]]:
             notifier=notifier,
             return_codes=await database.run(lambda connection: return_codes(connection, default=config.return_codes)),
         )
+        await database.run(lambda connection: put_in(connection, config, simulator.return_flows))
         simulator.url = await _listen(stack, ecms_application(simulator), config.host, config.port)
         control = await _listen(stack, control_application(simulator), _LOOPBACK, config.control_port)
         await notifier.resume()

@@ -68,6 +68,8 @@ def _options(  # one row for each option
     ] = None,
     timeout_s: Annotated[float, typer.Option(envvar="POS_SIM_TIMEOUT_S", min=0.1, max=60)] = 5.0,
     give_up_s: Annotated[float, typer.Option(envvar="POS_SIM_GIVE_UP_S", min=0, max=600)] = 30.0,
+    first_wait_s: Annotated[float, typer.Option(min=0.01, max=60)] = 0.5,
+    longest_wait_s: Annotated[float, typer.Option(min=0.01, max=60)] = 4.0,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON in place of the screen.")] = False,
 ) -> _Desk:
     try:
@@ -79,7 +81,7 @@ def _options(  # one row for each option
         shift=shift,
         clerk=clerk,
         business_date=business_date.date() if business_date else None,
-        patience=Patience(timeout_s=timeout_s, give_up_s=give_up_s),
+        patience=Patience(timeout_s, first_wait_s, longest_wait_s, give_up_s),
         reversal_give_up_s=give_up_s / 2,
     )
     # A till is one machine: commands that are started side by side take turns.

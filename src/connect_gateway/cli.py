@@ -13,10 +13,13 @@ import typer
 
 from connect_gateway import server
 from connect_gateway.administration import client_app, tasks_app
+from connect_gateway.certification.command import certify_till
 from connect_gateway.commandline import DataDir, complete_settings, read_settings
 from connect_gateway.conformance.command import conformance
+from connect_gateway.journal_command import journal_app
 from connect_gateway.keys import KeysError, generate_keys_file
 from connect_gateway.ledger.migrate import MigrationError, migrate
+from connect_gateway.load_demo import show_load_demo
 from connect_gateway.processes import StartError
 from connect_gateway.sandbox import run_sandbox
 
@@ -29,7 +32,9 @@ app = typer.Typer(
 )
 app.add_typer(client_app, name="client")
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(journal_app, name="journal")
 app.command()(conformance)
+app.command(name="certify-till")(certify_till)
 
 
 @app.command()
@@ -67,6 +72,19 @@ def migrate_command(*, data_dir: DataDir = None) -> None:
         assert complete.database_url is not None  # this is what completes them
         asyncio.run(migrate(complete.database_url.get_secret_value()))
     typer.echo("The database has this program's schema.")
+
+
+@app.command(name="load-demo")
+def load_demo_command(
+    *,
+    references: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many parcels to make.")] = 100_000,
+    transactions: Annotated[int, typer.Option(min=0, help="How many of them have been collected.")] = 50_000,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill an empty ledger with parcels and collections, to see it at the size of years. Nothing real is in them."""
+    settings = read_settings(data_dir=data_dir)
+    with complete_settings(settings) as complete:
+        show_load_demo(complete, references=references, transactions=transactions)
 
 
 @app.command()

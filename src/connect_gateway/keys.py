@@ -1,8 +1,9 @@
 """Keys: from one JSON file, never a default.
 
-`{"receipt": KEY, "index": KEY, "mobile": {"1": KEY}}`, each KEY 32 bytes in base64. `receipt` makes the verification
-codes, `index` the blind index of mobile numbers, `mobile` encrypts them: the newest version seals, every one opens, so
-that a key is rotated by adding the next.
+`{"receipt": KEY, "index": KEY, "mobile": {"1": KEY}, "journal": {"1": KEY}}`, each KEY 32 bytes in base64. `receipt`
+makes the verification codes, `index` the blind index of mobile numbers, `mobile` encrypts them: the newest version
+seals, every one opens, so that a key is rotated by adding the next. `journal` signs the journal's checkpoints
+(Ed25519), likewise in versions; a file from before there were checkpoints has none, and serves for all else.
 """
 
 import base64
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE_BYTES = 12
@@ -36,11 +39,14 @@ class SealedMobile:
 class Keys:
     """The keys of one installation, the same for every process on one database."""
 
-    def __init__(self, receipt: bytes, index: bytes, mobile: dict[int, bytes]) -> None:
+    def __init__(
+        self, receipt: bytes, index: bytes, mobile: dict[int, bytes], journal: dict[int, bytes] | None = None
+    ) -> None:
         self._receipt = receipt
         self._index = index
         self._mobile = {version: AESGCM(key) for version, key in mobile.items()}
         self._newest = max(mobile)
+        self._journal = {version: Ed25519PrivateKey.from_private_bytes(key) for version, key in (journal or {}).items()}
 
     def verification_code(self, text: str) -> str:
         """The code at a receipt's foot, `XXXX-XXXX`: nobody makes up a receipt whose code is right."""
@@ -65,6 +71,30 @@ class Keys:
             raise KeysError(f"there is no mobile key of version {key_version}")
         return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None).decode()
 
+    def sign(self, content: bytes) -> tuple[int, bytes]:
+        """Signs a checkpoint of the journal with the newest key: its version and the signature, 64 bytes.
+
+        KeysError where the file has no such key.
+        """
+        if not self._journal:
+            raise KeysError(
+                'the keys file has no "journal" key, which signs checkpoints: add "journal": {"1": "<32 random bytes '
+                'in base64>"} to it, for instance from: openssl rand -base64 32'
+            )
+        version = max(self._journal)
+        return version, self._journal[version].sign(content)
+
+    def is_signed(self, content: bytes, version: int, signature: bytes) -> bool:
+        """Whether one of our keys signed exactly this; KeysError where the key of that version is not there."""
+        key = self._journal.get(version)
+        if key is None:
+            raise KeysError(f'the keys file has no "journal" key of version {version}, which signed this checkpoint')
+        try:
+            key.public_key().verify(signature, content)
+        except InvalidSignature:
+            return False
+        return True
+
 
 def mask_mobile(number: str) -> str:
     """A mobile number as people may see it, `09*****6789`."""
@@ -77,7 +107,8 @@ def generate_keys_file(path: Path) -> None:
     def fresh() -> str:
         return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 
-    text = json.dumps({"receipt": fresh(), "index": fresh(), "mobile": {"1": fresh()}}, indent=2)
+    keys = {"receipt": fresh(), "index": fresh(), "mobile": {"1": fresh()}, "journal": {"1": fresh()}}
+    text = json.dumps(keys, indent=2)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
@@ -96,6 +127,7 @@ def load_keys(path: Path) -> Keys:
             _key(data["receipt"]),
             _key(data["index"]),
             {int(version): _key(text) for version, text in data["mobile"].items()},
+            {int(version): _key(text) for version, text in data.get("journal", {}).items()},
         )
     except OSError as error:
         raise KeysError(f"cannot read {path}: {error.strerror}") from error

@@ -23,6 +23,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -85,11 +86,12 @@ class EmbeddedPostgres:
     """One PostgreSQL server on loopback that keeps its data, port and password in `data_dir`.
 
     With `keep_port`, a port of an earlier start that stays taken by something else is an error, otherwise
-    a new port is chosen. Use `start` and `stop`, or `async with`, which gives the server itself.
+    a new port is chosen. `settings` are PostgreSQL's, beside or in place of our own. Use `start` and `stop`, or `async with`, which gives the server itself.
     """
 
-    def __init__(self, data_dir: Path, *, keep_port: bool = False) -> None:
+    def __init__(self, data_dir: Path, *, keep_port: bool = False, settings: Mapping[str, str] | None = None) -> None:
         self._directory = data_dir.resolve()
+        self._settings = {**_SETTINGS, **(settings or {})}
         self._keep_port = keep_port
         self._pgdata = self._directory / "pgdata"
         self._log_file = self._directory / "postgres.log"
@@ -147,6 +149,17 @@ class EmbeddedPostgres:
                     (signal.SIGINT, FAST_SHUTDOWN_S),
                     (signal.SIGQUIT, IMMEDIATE_SHUTDOWN_S),
                 )
+        finally:
+            self._process = None
+            self._lock.release()
+
+    async def kill(self) -> None:
+        """Ends every process of the server at once, also frozen ones, as a power cut would."""
+        try:
+            if self._process is not None:
+                self._process.kill()
+                await _signal_and_wait(_processes_on(self._pgdata), signal.SIGKILL, IMMEDIATE_SHUTDOWN_S)
+                await ended(self._process)
         finally:
             self._process = None
             self._lock.release()
@@ -252,7 +265,7 @@ class EmbeddedPostgres:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         command = [str(self._user.binary("postgres")), "-D", str(self._pgdata)]
-        for name, value in {"port": str(self._port), **_SETTINGS}.items():
+        for name, value in {"port": str(self._port), **self._settings}.items():
             command += ["-c", f"{name}={value}"]
         return self._spawn(command, cwd=self._pgdata)
 

@@ -35,6 +35,7 @@ from connect_gateway.processes import (
     tail,
     write_private,
 )
+from connect_gateway.sandbox_seed import seed
 from connect_gateway.sandbox_state import SandboxState, ecms_config, load_state
 from connect_gateway.temporary import temporary_home
 
@@ -124,6 +125,7 @@ class Sandbox:
         for child in (self._gateway, self._ecms):
             child.start(self._life_line)
         await _wait_until_ready(self._gateway, self._ecms, state)
+        await seed(database_url, self._home / "keys.json", state.clients["kiosk"].client_id)
         self._keepers = [
             asyncio.create_task(self._postgres.keep()),
             asyncio.create_task(self._keep(self._gateway)),

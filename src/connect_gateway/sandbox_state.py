@@ -8,6 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from connect_gateway import demo_parcels
+from connect_gateway.demo_parcels import DemoParcel
+from connect_gateway.domain.money import format_amount
+from connect_gateway.domain.states import Kind
+from connect_gateway.ecms.messages import format_ecms_time
 from connect_gateway.processes import StartError, choose_port, write_private
 
 STORE_ID = "0166"
@@ -113,6 +118,26 @@ def ecms_config(state: SandboxState, data_file: Path) -> dict[str, Any]:
                 "role": "gateway",
             },
         ],
+        "demoParcels": [_demo_parcel(parcel) for parcel in (*demo_parcels.SHIPMENTS, *demo_parcels.RETURNS)],
+    }
+
+
+def _demo_parcel(parcel: DemoParcel) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "trackingNumber": parcel.tracking_number,
+        "merchantCode": demo_parcels.MERCHANT_CODE,
+        "merchantReference": parcel.order,
+        "mobileNumber": demo_parcels.MOBILE_NUMBER,
+        "description": parcel.description,
+        "at": format_ecms_time(demo_parcels.ARRIVED_AT),
+    }
+    if parcel in demo_parcels.RETURNS:
+        return shown | {"expiresAt": format_ecms_time(demo_parcels.RETURNABLE_UNTIL)}
+    return shown | {
+        "paymentType": "COD" if parcel.kind is Kind.PAY_AND_CLAIM else "PREPAID",
+        "amount": format_amount(parcel.amount_due),
+        "storeId": demo_parcels.STORE_ID,
+        "reference": parcel.reference,
     }
 
 

@@ -1,5 +1,5 @@
-"""The integration tier: the gateway in this process, over real HTTP and real PostgreSQL. About a minute."""
+"""The integration tier: the gateway in this process, over real HTTP and real PostgreSQL. About two minutes."""
 
-from world import ecms_server, settings, world
+from world import ecms_server, gateway_database_url, settings, world
 
-__all__ = ["ecms_server", "settings", "world"]
+__all__ = ["ecms_server", "gateway_database_url", "settings", "world"]

@@ -1,7 +1,7 @@
 """Expectations: what an answer should be, compared with what it is.
 
 An expected object is a subset of the real one, since additions break nobody; a list has as many elements as expected;
-an object with a `$` member is a matcher (see `_MATCHERS`).
+an object with a `$` member is a matcher (`_MATCHERS`, described in `protocol/CONFORMANCE.md`).
 """
 
 import re
@@ -89,6 +89,17 @@ def _next(expected: Mapping[str, Any], actual: Any, path: str) -> Differences:
     return [] if actual == wanted else [f"{path} is {short(actual)}, expected {wanted}, the number that follows"]
 
 
+def _last(expected: Mapping[str, Any], actual: Any, path: str) -> Differences:
+    wanted = expected["of"][-expected["$last"] :]
+    return [] if actual == wanted else [f"{path} is {short(actual)}, expected {wanted}"]
+
+
+def _digits(expected: Mapping[str, Any], actual: Any, path: str) -> Differences:
+    wanted = expected["$digits"]
+    same = isinstance(actual, str) and re.sub("[^0-9]", "", actual) == re.sub("[^0-9]", "", wanted)
+    return [] if same else [f"{path} is {short(actual)}, expected {wanted}"]
+
+
 def _filter(expected: Mapping[str, Any], actual: Any, path: str) -> Differences:
     if not isinstance(actual, list):
         return [f"{path} is {short(actual)}, expected a list"]
@@ -113,14 +124,17 @@ _MATCHERS: Mapping[str, Callable[[Mapping[str, Any], Any, str], Differences]] = 
     "$oneOf": _one_of,
     "$length": _length,
     "$next": _next,
+    "$last": _last,
+    "$digits": _digits,
     "$filter": _filter,
     "$has": _has,
 }
 
 
 def after(number: str) -> str:
-    """The receipt number that follows: the last 8 digits one higher."""
-    return f"{number[:-8]}{int(number[-8:]) + 1:08d}"
+    """The receipt number that follows: its last group of digits one higher."""
+    terminal, _, count = number.rpartition("-")
+    return f"{terminal}-{int(count) + 1:0{len(count)}d}"
 
 
 def at(value: Any, path: str) -> Any:

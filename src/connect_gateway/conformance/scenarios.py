@@ -22,11 +22,26 @@ AT_ECMS = frozenset({"merchant", "control"})
 _RULE = re.compile(r"[A-Z]{2,8}-[0-9]{1,3}")
 _PARAMETER = re.compile(r"<([a-zA-Z]+)>")
 _REQUEST_KEYS = frozenset(
-    {"who", "send", "body", "form", "raw", "headers", "token", "expect", "as", "note", "rules", "within", "goOn"}
+    {
+        "who",
+        "send",
+        "body",
+        "form",
+        "raw",
+        "headers",
+        "token",
+        "expect",
+        "as",
+        "note",
+        "rules",
+        "within",
+        "anew",
+        "goOn",
+    }
 )
 _GROUP_KEYS = frozenset({"parallel", "times", "expect", "keep", "note", "rules"})
 _EXPECT_KEYS = frozenset(
-    {"status", "headers", "body", "problem", "verdict", "sameAs", "contains", "lacks", "empty", "type"}
+    {"status", "headers", "body", "problem", "verdict", "sameAs", "contains", "lacks", "lines", "empty", "type"}
 )
 _SCENARIO_KEYS = frozenset({"name", "title", "rules", "steps", "later", "finally"})
 
@@ -53,6 +68,8 @@ class Request:
     rules: tuple[str, ...] = ()
     within: bool = False
     """Whether the request is sent again until the answer is as expected, for as long as the patience lasts."""
+    anew: tuple[str, ...] = ()
+    """Variables that are made up afresh whenever the request is sent again."""
     go_on: bool = False
     """Whether the scenario goes on when this step fails: one of many samples that stand for themselves."""
 
@@ -77,7 +94,14 @@ class Let:
     values: Mapping[str, Any]
 
 
-Step = Request | Group | Let
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Time for something that nobody can see from outside, such as an attempt that fails."""
+
+    seconds: float
+
+
+Step = Request | Group | Let | Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +127,7 @@ class Scenario:
         """Every rule that the scenario judges."""
         cited = set(self.rules)
         for step in (*self.steps, *self.later):
-            if not isinstance(step, Let):
+            if isinstance(step, Request | Group):
                 cited.update(step.rules)
         return frozenset(cited)
 
@@ -200,6 +224,8 @@ class _Expander:
             yield from self.steps(self._used(step))
         elif "let" in step:
             yield Let(step["let"])
+        elif "wait" in step:
+            yield Wait(step["wait"])
         elif "parallel" in step:
             yield self._group(step)
         else:
@@ -263,6 +289,7 @@ class _Expander:
             note=step.get("note", ""),
             rules=_rules_of(step, self._scenario),
             within=step.get("within", False),
+            anew=tuple(step.get("anew", ())),
             go_on=step.get("goOn", False),
         )
 

@@ -1,5 +1,6 @@
 """Variables: what stands as `{name}` in a scenario, worked out when a step is played."""
 
+import base64
 import re
 import secrets
 import string
@@ -7,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote_plus
 
 PHILIPPINE_TIME = timezone(timedelta(hours=8))
 
@@ -25,8 +27,9 @@ class Values:
 
     `{uuid:a}`, `{word:a}` (12 letters and digits) and `{digits18:a}` are made up freshly and stay the same within the
     scenario; `{today+1}` is a Philippine date, `{ecms-time-60}` and `{time+60}` are moments some seconds from the
-    scenario's start, in ECMS's spelling and in RFC 3339; `{pos.storeId}` is a field of the credentials, `{elsewhere}`
-    a store that is not the till's; anything else is the body of an answer that was kept, or a value of a `let`.
+    scenario's start, in ECMS's spelling and in RFC 3339; `{pos.storeId}` is a field of the credentials, `{basic:pos}`
+    that client as HTTP Basic has it, `{elsewhere}` a store that is not the till's; anything else is the body of an
+    answer that was kept, or a value of a `let`.
     """
 
     def __init__(self, clients: Mapping[str, Mapping[str, str]], now: datetime) -> None:
@@ -44,6 +47,11 @@ class Values:
         if name not in self._kept:
             raise UnknownVariable(f"nothing is called {name}")
         return self._kept[name]
+
+    def forget(self, names: tuple[str, ...]) -> None:
+        """Has these variables made up afresh when they are next asked for."""
+        for name in names:
+            self._made.pop(name, None)
 
     def fill(self, template: Any) -> Any:
         """The template with its variables in place; a text that is one variable alone takes the value's type."""
@@ -65,12 +73,19 @@ class Values:
         time = _TIME.fullmatch(name)
         if time is not None:
             return _moment(self._now, time[1], int(time[2] or 0))
+        if name.startswith("basic:"):
+            return self._basic(name.removeprefix("basic:"))
         value: Any = self._kept
         for part in name.split("."):
             if not isinstance(value, Mapping) or part not in value:
                 raise UnknownVariable(f"{name} is not known: there is no {part}")
             value = value[part]
         return value
+
+    def _basic(self, who: str) -> str:
+        client = self.kept(who)
+        pair = f"{quote_plus(client['clientId'])}:{quote_plus(client['clientSecret'])}"
+        return base64.b64encode(pair.encode()).decode()
 
 
 def _make(kind: str, digits: str | None) -> str:

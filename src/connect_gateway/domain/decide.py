@@ -127,14 +127,6 @@ def perform(
     """
     if earlier is not None:
         return _repeat(command, earlier)
-    if not is_near(command.business_date, now):
-        return Rejected(
-            Refusal(
-                Code.MALFORMED_REQUEST,
-                f"businessDate lies more than {BUSINESS_DATE_WINDOW_DAYS} days from the Philippine date",
-                field="businessDate",
-            )
-        )
     if locked_for_s:
         return Rejected(locked_out(locked_for_s))
     refusal = _refusal(command, reference, shift_closed=shift_closed, now=now)
@@ -183,6 +175,12 @@ def wrong_store(reference: Reference, store_id: str) -> Refusal | None:
     if reference.kind in PARCEL_KINDS and reference.store_id != store_id:
         return Refusal(Code.WRONG_STORE, f"the parcel waits at store {reference.store_id}")
     return None
+
+
+def wrong_business_date() -> Refusal:
+    """The refusal of a business date that none of today's shifts can have."""
+    detail = f"businessDate lies more than {BUSINESS_DATE_WINDOW_DAYS} days from the Philippine date"
+    return Refusal(Code.WRONG_BUSINESS_DATE, detail, field="businessDate")
 
 
 def unknown_reference() -> Refusal:
@@ -236,6 +234,8 @@ def is_near(business_date: date, now: datetime) -> bool:
 
 
 def _refusal(command: Perform, reference: Reference | None, *, shift_closed: bool, now: datetime) -> Refusal | None:
+    if not is_near(command.business_date, now):
+        return wrong_business_date()
     if shift_closed:
         return Refusal(Code.SHIFT_CLOSED, "the shift is closed")
     if reference is None:

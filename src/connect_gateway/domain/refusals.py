@@ -20,6 +20,7 @@ class Code(StrEnum):
     NOT_READY = "not-ready"
     WRONG_LABEL = "wrong-label"
     TENDER_TOO_SMALL = "tender-too-small"
+    WRONG_BUSINESS_DATE = "wrong-business-date"
     SHIFT_CLOSED = "shift-closed"
     TRANSACTION_REVERSED = "transaction-reversed"
     TRANSACTION_MISMATCH = "transaction-mismatch"

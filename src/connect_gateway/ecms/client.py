@@ -25,8 +25,9 @@ class EcmsAnswer:
 
     @property
     def message(self) -> str:
-        """ECMS's own words, cut to a length for logs and work list."""
-        return str(self.body.get("message", ""))[:200]
+        """ECMS's own words for logs and work list: cut to a length, and what cannot be printed or stored left out."""
+        words = str(self.body.get("message", ""))[:200]
+        return "".join(character if character.isprintable() else " " for character in words)
 
 
 @dataclass(slots=True)

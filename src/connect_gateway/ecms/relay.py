@@ -89,6 +89,8 @@ class Relay:
                 pause = await self._send_what_is_due()
             except (Unavailable, FateUnknown) as error:
                 _log.warning("relay-waits-for-database", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next look is worth taking
+                _log.error("relay-stumbled", exc_info=error)
             if pause:
                 await self._sleep(pause)
 
@@ -169,7 +171,8 @@ class Relay:
         delay = max(0, int(back_off - (time.monotonic() - began) * 1000))
         _log.warning("ecms-try-again", event_id=str(event.event_id), attempts=tried, error=error)
         await events.note_retry(self._pool, event.event_id, delay, error)
-        if tried == OVERDUE_ATTEMPTS:
+        if tried >= OVERDUE_ATTEMPTS:
+            # While its task is open this changes nothing; a person who sent it again in vain finds it again.
             await events.note_overdue(self._pool, event, error, self._clock.now())
 
     async def _note_told(self, event_ids: list[UUID]) -> Sequence[Any]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import structlog
 from aiohttp import web
+from pydantic import Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from connect_gateway.domain.codes import show_reference
@@ -32,6 +33,11 @@ from connect_gateway.edges.parsing import (
 from connect_gateway.edges.problems import Problem, json_response, malformed
 from connect_gateway.ledger import parcels
 from connect_gateway.ledger.parcels import Conflict, NewReference
+
+_UNSPACED = "CREATED/CONFIRMED"
+"""Another spelling of the published `CREATED/ CONFIRMED`."""
+
+_STATUSES: list[JsonValue] = [*sorted(ECMS_STATUSES), _UNSPACED]
 
 _log = structlog.get_logger("ecms-edge")
 
@@ -62,7 +68,7 @@ class StatusNotice(Message):
 
     tracking_number: TrackingField
     merchant_reference: MerchantReferenceField
-    status: StatusField
+    status: StatusField = Field(json_schema_extra={"enum": _STATUSES})
     location: StoreField
     timestamp: EcmsMomentField
     reason: ReasonField | None = None
@@ -108,7 +114,7 @@ class EcmsEdge:
         """Applies a status; repeats and late arrivals are harmless."""
         await self._gateway.authorize(request, "ecms")
         message = parse_message(StatusNotice, await body_of(request))
-        name = "CREATED/ CONFIRMED" if message.status == "CREATED/CONFIRMED" else message.status
+        name = "CREATED/ CONFIRMED" if message.status == _UNSPACED else message.status
         if name not in ECMS_STATUSES:
             raise malformed("status: is none of the published ones", "status")
         status = Status(message.tracking_number, name, message.location, message.timestamp)

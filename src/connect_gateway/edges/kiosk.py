@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
+from connect_gateway.crashpoints import reach
 from connect_gateway.domain import attempts, decide
 from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.records import Reference
@@ -104,7 +105,9 @@ class KioskEdge:
                 raise Problem("request-mismatch", "this requestId was sent before with other content")
             return json_response(_body(reference), 201, {"Idempotent-Replay": "true"})
         await self._refuse_locked_out(client)
+        reach("dispense", "before-send")
         answer = await self._ask_ecms(message)
+        reach("dispense", "after-answer")
         if answer.status not in (200, 201):
             raise await self._refusal(client, answer)
         return json_response(_body(await self._keep(client, asked, message, answer)), 201)

@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -13,13 +14,17 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     StringConstraints,
     ValidationError,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from connect_gateway.domain.codes import parse_reference
 from connect_gateway.domain.money import parse_amount
 from connect_gateway.ecms.messages import parse_ecms_time
+from connect_gateway.edges import patterns
 from connect_gateway.edges.problems import malformed
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -31,8 +36,10 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_UUID = re.compile(patterns.UUID)
+_DATE = re.compile(patterns.DATE)
+_RFC3339_TIME = re.compile(patterns.RFC3339_TIME)
+_ECMS_TIME = re.compile(patterns.ECMS_TIME)
 
 
 def _from_text(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -57,19 +64,15 @@ def _uuid(text: str) -> UUID:
 
 
 def _moment(text: str) -> datetime:
-    if not text.isascii() or len(text) > 35 or "T" not in text:
-        raise ValueError("must be an RFC 3339 time")
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or not 1970 <= moment.year <= 9990:
-        raise ValueError("must be an RFC 3339 time with an offset, of a year that can be")
-    return moment
+    if _RFC3339_TIME.fullmatch(text) is None:
+        raise ValueError("must be an RFC 3339 time with an offset, of a day that can be")
+    return datetime.fromisoformat(text)
 
 
 def _ecms_moment(text: str) -> datetime:
-    moment = parse_ecms_time(text)
-    if not 1970 <= moment.year <= 9990:
-        raise ValueError("must be of a year that can be")
-    return moment
+    if _ECMS_TIME.fullmatch(text) is None:
+        raise ValueError("must be YYYY-MM-DD HH:MM:SS, of a day that can be")
+    return parse_ecms_time(text)
 
 
 def _either_moment(text: str) -> datetime:
@@ -93,46 +96,63 @@ def _no_control(text: str) -> str:
     return text
 
 
-def _matching(pattern: str) -> AfterValidator:
+@dataclass(frozen=True)
+class _Written:
+    """How a field's text looks, for the OpenAPI document; what parses it stands beside it."""
+
+    pattern: str
+    format: str | None = None
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        limits = {name: limit for name, limit in handler(schema).items() if name in ("minLength", "maxLength")}
+        named = {} if self.format is None else {"format": self.format}
+        return {"type": "string", **named, **limits, "pattern": f"^{self.pattern}$"}
+
+
+class _Matching(_Written):
     """A text that a pattern of ASCII classes matches as a whole."""
-    compiled = re.compile(pattern)
 
-    def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
-            raise ValueError(f"must match {pattern}")
-        return value
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern)
 
-    return AfterValidator(check)
+        def check(value: str) -> str:
+            if compiled.fullmatch(value) is None:
+                raise ValueError(f"must match {self.pattern}")
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
 
 
 def _length(shortest: int, longest: int) -> StringConstraints:
     return StringConstraints(min_length=shortest, max_length=longest)
 
 
-_NO_CONTROL = AfterValidator(_no_control)
+_NO_CONTROL = (AfterValidator(_no_control), _Written(patterns.NO_CONTROL))
 
-MerchantCodeField = Annotated[str, _length(1, 15), _NO_CONTROL]
-MerchantField = Annotated[str, _length(1, 100), _NO_CONTROL]
-MerchantReferenceField = Annotated[str, _length(1, 40), _NO_CONTROL]
-DescriptionField = Annotated[str, _length(0, 3000), _NO_CONTROL]
-StatusField = Annotated[str, _length(1, 40), _NO_CONTROL]
-ReasonField = Annotated[str, _length(0, 200), _NO_CONTROL]
-AmountField = Annotated[int, _from_text(parse_amount)]
-ReferenceField = Annotated[str, _from_text(parse_reference)]
-DateField = Annotated[date, _from_text(_date)]
-MomentField = Annotated[datetime, _from_text(_moment)]
-EcmsMomentField = Annotated[datetime, _from_text(_ecms_moment)]
-UuidField = Annotated[UUID, _from_text(_uuid)]
-EitherMomentField = Annotated[datetime, _from_text(_either_moment)]
+MerchantCodeField = Annotated[str, _length(1, 15), *_NO_CONTROL]
+MerchantField = Annotated[str, _length(1, 100), *_NO_CONTROL]
+MerchantReferenceField = Annotated[str, _length(1, 40), *_NO_CONTROL]
+DescriptionField = Annotated[str, _length(0, 3000), *_NO_CONTROL]
+StatusField = Annotated[str, _length(1, 40), *_NO_CONTROL]
+ReasonField = Annotated[str, _length(0, 200), *_NO_CONTROL]
+AmountField = Annotated[int, _from_text(parse_amount), _Written(patterns.AMOUNT)]
+ReferenceField = Annotated[str, _from_text(parse_reference), _Written(patterns.REFERENCE)]
+DateField = Annotated[date, _from_text(_date), _Written(patterns.DATE, "date")]
+MomentField = Annotated[datetime, _from_text(_moment), _Written(patterns.RFC3339_TIME)]
+EcmsMomentField = Annotated[datetime, _from_text(_ecms_moment), _Written(patterns.ECMS_TIME)]
+UuidField = Annotated[UUID, _from_text(_uuid), _Written(patterns.UUID, "uuid")]
+EitherMomentField = Annotated[
+    datetime, _from_text(_either_moment), _Written(f"(?:{patterns.RFC3339_TIME}|{patterns.ECMS_TIME})")
+]
 """ECMS writes its own form of time; an expiry that comes in RFC 3339, like the gateway's own, is read too."""
 
-PosField = Annotated[int, _from_text(_number("[0-9]{1,4}"))]
-ShiftField = Annotated[int, _from_text(_number("[0-9]{1,2}"))]
-ClerkField = Annotated[str, _matching("[A-Za-z0-9._-]{1,20}")]
-LabelField = Annotated[str, _matching("[!-~]{1,48}")]
-TrackingField = Annotated[str, _matching("[0-9]{17,18}")]
-StoreField = Annotated[str, _matching("[0-9]{4}")]
-MobileField = Annotated[str, _matching("09[0-9]{9}")]
+PosField = Annotated[int, _from_text(_number("[0-9]{1,4}")), _Written("[0-9]{1,4}")]
+ShiftField = Annotated[int, _from_text(_number("[0-9]{1,2}")), _Written("[0-9]{1,2}")]
+ClerkField = Annotated[str, _Matching("[A-Za-z0-9._-]{1,20}")]
+LabelField = Annotated[str, _Matching("[!-~]{1,48}")]
+TrackingField = Annotated[str, _Matching("[0-9]{17,18}")]
+StoreField = Annotated[str, _Matching("[0-9]{4}")]
+MobileField = Annotated[str, _Matching("09[0-9]{9}")]
 
 
 def parse_uuid(value: str, name: str) -> UUID:

@@ -15,7 +15,7 @@ from connect_gateway.domain.states import TransactionType
 from connect_gateway.domain.verdicts import Verdict
 from connect_gateway.edges import answers, patterns
 from connect_gateway.edges.gateway import Gateway
-from connect_gateway.edges.http import body_of, in_time
+from connect_gateway.edges.http import body_of, in_time, read_body
 from connect_gateway.edges.parsing import (
     AmountField,
     ClerkField,
@@ -225,7 +225,7 @@ class PosEdge:
     async def copy(self, request: web.Request) -> web.Response:
         """A reprint: counted, and marked as what it is."""
         client, store_id = await self._till(request)
-        if await request.read():
+        if await read_body(request):
             raise malformed("a reprint takes no body")
         _media_type(request)
         number = (await self._receipt(request, store_id, copy=0)).number

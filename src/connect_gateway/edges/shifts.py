@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from connect_gateway.domain.decide import BUSINESS_DATE_WINDOW_DAYS
+from connect_gateway.domain.decide import wrong_business_date
 from connect_gateway.domain.money import format_amount
 from connect_gateway.domain.records import TransactionState
 from connect_gateway.domain.refusals import Code
@@ -26,7 +26,7 @@ from connect_gateway.edges.parsing import (
     UuidField,
     parse_message,
 )
-from connect_gateway.edges.problems import Problem, dump, malformed
+from connect_gateway.edges.problems import Problem, dump, malformed, problem_of
 from connect_gateway.ledger import shifts
 from connect_gateway.ledger.shifts import Shift
 
@@ -35,7 +35,9 @@ _CLOSED = Verdict("NONE", "HOLD", "SHIFT CLOSED")
 _CLOSED_WITH_DIFFERENCES = Verdict("NONE", "HOLD", "SHIFT CLOSED\nWITH DIFFERENCES")
 
 
-class _ShiftLine(Message):
+class ShiftLine(Message):
+    """One transaction of a till's account; `amount` is what was due."""
+
     model_config = Message.model_config | {"alias_generator": to_camel}
 
     transaction_id: UuidField
@@ -50,7 +52,7 @@ class ShiftClose(Message):
     model_config = Message.model_config | {"alias_generator": to_camel}
 
     cash_counted: AmountField
-    transactions: Annotated[list[_ShiftLine], Field(max_length=20_000)]
+    transactions: Annotated[list[ShiftLine], Field(max_length=5_000)]
 
 
 class _Path(Message):
@@ -94,8 +96,8 @@ class ShiftEdge:
             code = Code.SHIFT_CLOSED
             raise Problem(code, "the shift was closed before, with other content", of_refusal(code, None)) from error
         except shifts.TooFarAway as error:
-            detail = f"businessDate lies more than {BUSINESS_DATE_WINDOW_DAYS} days from the Philippine date"
-            raise malformed(detail, "businessDate") from error
+            refusal = wrong_business_date()
+            raise problem_of(refusal, of_refusal(refusal.code, None)) from error
         headers = {"Idempotent-Replay": "true"} if closed.replay else None
         return web.Response(text=closed.answer, content_type="application/json", headers=headers)
 
@@ -117,9 +119,11 @@ def _content_of(message: ShiftClose) -> str:
 
 def _lines_of(message: ShiftClose) -> list[Line]:
     lines: dict[UUID, Line] = {}
+    code = Code.TRANSACTION_MISMATCH
     for line in message.transactions:
         if line.transaction_id in lines:
-            raise malformed("transactions: a transactionId is listed twice", "transactions")
+            detail = "transactions: a transactionId is listed twice"
+            raise Problem(code, detail, of_refusal(code, None), extra=(("field", "transactions"),))
         lines[line.transaction_id] = Line(
             line.transaction_id, TransactionType(line.type), TransactionState(line.state), line.amount
         )

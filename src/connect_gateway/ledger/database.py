@@ -1,6 +1,7 @@
 """Connections, time-outs, and a COMMIT whose answer is believed only when it was seen."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -91,13 +92,30 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
     try:
         yield connection
     except BaseException as error:
-        # Closing without a word sends no cancel request: a COMMIT under way goes on, and its fate is read back later.
-        connection.terminate()
+        _drop(connection)
         if is_away(error):
             raise Unavailable(f"the database went away: {type(error).__name__}") from error
         raise
     finally:
-        await pool.release(connection)
+        await _give_back(pool, connection)
+
+
+async def _give_back(pool: Pool, connection: Connection) -> None:
+    """Lets the pool have the connection again. Should the server die or freeze just now, only the connection is lost:
+    what was asked of it has been answered already.
+    """
+    try:
+        await pool.release(connection, timeout=STATEMENT_TIMEOUT_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        _drop(connection)
+
+
+def _drop(connection: Connection) -> None:
+    """Closes a connection without a word, which sends no cancel request: a COMMIT under way goes on, and its fate is
+    read back later. One that has been dropped before is the pool's no more and says so, which is no news.
+    """
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Result]], name: str = "other") -> Result:
@@ -127,10 +145,10 @@ async def _commit(connection: Connection) -> None:
     try:
         done, _ = await asyncio.wait({commit}, timeout=COMMIT_TIMEOUT_S)
     except asyncio.CancelledError:
-        connection.terminate()
+        _drop(connection)
         raise
     if not done:
-        connection.terminate()
+        _drop(connection)
         await asyncio.wait({commit})
         raise FateUnknown("no answer to COMMIT in time") from commit.exception()
     error = commit.exception()

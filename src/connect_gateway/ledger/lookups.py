@@ -65,12 +65,19 @@ _MERCHANT_OF = f"SELECT {REFERENCE_COLUMNS} FROM reference WHERE reference = $1"
 
 
 async def transaction(pool: Pool, store_id: str, transaction_id: UUID) -> tuple[Transaction, Reference | None] | None:
-    """A store's transaction and what it was about; None where the store has none of that id."""
-    async with connection_of(pool) as connection:
-        return await _with_reference(
-            connection,
-            await connection.fetchrow(_BY_ID, store_id, transaction_id, timeout=STATEMENT_TIMEOUT_S),
-        )
+    """A store's transaction and what it was about; None where the store has none of that id.
+
+    A till acts on this as it would on the first answer, so it has to outlive a failover as well. A primary that crashed
+    while a COMMIT waited for the standby shows that row when it is back, whether or not the standby has it. The
+    row's lock makes this reading a commit of its own, which is answered only once the standby has all before it.
+    """
+
+    async def work(connection: Connection) -> tuple[Transaction, Reference | None] | None:
+        query = f"{_BY_ID} FOR KEY SHARE"
+        row = await connection.fetchrow(query, store_id, transaction_id, timeout=STATEMENT_TIMEOUT_S)
+        return await _with_reference(connection, row)
+
+    return await in_transaction(pool, work)
 
 
 async def receipt(pool: Pool, store_id: str, number: str) -> tuple[Transaction, Reference | None] | None:

@@ -1,0 +1,208 @@
+"""A client of our own, a program by itself: `steady` sends at a fixed rate whatever comes back, `busy` a fixed count.
+
+`steady` is an open loop. Request k is due at start + k / rate and its latency counts from then, not from when it could
+be sent, so that a stall is felt by every request that was due meanwhile. Each takes a connection that is free, or
+opens a further one. The loop waits in select(2), whose time-out is exact to some 0.1 ms where epoll's is to 1 ms.
+`busy` is a closed loop: each of its connections sends the next request once it has its answer.
+The last line printed is one of JSON.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import re
+import selectors
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+_LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]+)\r\n")
+_DRAIN_S = 10.0
+
+Answered = Callable[["Connection", int], None]
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection with at most one request under way."""
+
+    def __init__(self, answered: Answered) -> None:
+        self._answered = answered
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self.due = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are of no class of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self, request: bytes, due: float) -> None:
+        assert self._transport is not None
+        self.due = due
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head = self._received.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        length = _LENGTH.search(self._received, 0, head + 2)
+        if len(self._received) < head + 4 + (0 if length is None else int(length[1])):
+            return
+        status = int(self._received[9:12])
+        self._received = b""
+        self._answered(self, status)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._answered(self, 0)
+
+    def close(self) -> None:
+        assert self._transport is not None
+        self._transport.abort()
+
+
+def records_of(file: Path, record_bytes: int, first: int, *, again: bool) -> Iterator[bytes]:
+    """The file's requests from the `first` on; from its beginning again where they may be repeated."""
+    with file.open("rb", buffering=1 << 20) as source:
+        source.seek(first * record_bytes)
+        while True:
+            record = source.read(record_bytes)
+            if len(record) == record_bytes:
+                yield record
+            elif again:
+                source.seek(0)
+            else:
+                return
+
+
+async def steady(port: int, requests: Iterator[bytes], rate: float, seconds: float, warm_up_s: float) -> dict[str, object]:
+    """Latencies in milliseconds of what was due after the warm-up, with statuses counted."""
+    loop = asyncio.get_running_loop()
+    free: deque[Connection] = deque()
+    latencies: list[float] = []
+    statuses: dict[int, int] = {}
+    late: list[float] = []
+    under_way = 0
+    began = time.perf_counter() + 0.1
+    counts_from = began + warm_up_s
+
+    def answered(connection: Connection, status: int) -> None:
+        nonlocal under_way
+        now = time.perf_counter()
+        if connection.due:
+            under_way -= 1
+            if connection.due >= counts_from:
+                latencies.append((now - connection.due) * 1000)
+                statuses[status] = statuses.get(status, 0) + 1
+        connection.due = 0.0
+        if status:
+            free.append(connection)
+
+    opened = [0]
+
+    async def open_one() -> Connection:
+        opened[0] += 1
+        return (await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1]
+
+    for connection in await asyncio.gather(*(open_one() for _ in range(64))):
+        free.append(connection)
+    total = int(rate * (seconds + warm_up_s))
+    for k in range(total):
+        due = began + k / rate
+        wait = due - time.perf_counter()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        connection = free.popleft() if free else await open_one()
+        if due >= counts_from:
+            late.append((time.perf_counter() - due) * 1000)
+        under_way += 1
+        connection.send(next(requests), due)
+    give_up = time.perf_counter() + _DRAIN_S
+    while under_way and time.perf_counter() < give_up:
+        await asyncio.sleep(0.01)
+    late.sort()
+    return {
+        "sent": total,
+        "answered": sum(count for status, count in statuses.items() if 200 <= status < 300),
+        "statuses": statuses,
+        "unanswered": under_way,
+        "connections": opened[0],
+        "sent_late_ms_p99": late[int(len(late) * 0.99)],
+        "latencies_ms": [round(latency, 3) for latency in latencies],
+    }
+
+
+async def busy(port: int, sources: list[Iterator[bytes]], count: int, connections: int) -> dict[str, object]:
+    """Sends `count` requests, one of each source in turn, and returns how they were answered."""
+    loop = asyncio.get_running_loop()
+    finished = loop.create_future()
+    statuses: dict[int, int] = {}
+    sent = answers = 0
+
+    def send(connection: Connection) -> None:
+        nonlocal sent
+        if sent < count:
+            request = next(sources[sent % len(sources)])
+            sent += 1
+            connection.send(request, 1.0)
+
+    def answered(connection: Connection, status: int) -> None:
+        nonlocal answers
+        if not connection.due:
+            return
+        connection.due = 0.0
+        answers += 1
+        statuses[status] = statuses.get(status, 0) + 1
+        if answers == count or status == 0:
+            if not finished.done():
+                finished.set_result(None)
+        else:
+            send(connection)
+
+    opened = [
+        (await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1] for _ in range(connections)
+    ]
+    began = time.perf_counter()
+    for connection in opened:
+        send(connection)
+    await finished
+    seconds = time.perf_counter() - began
+    for connection in opened:
+        connection.close()
+    return {"sent": sent, "answered": statuses.get(200, 0) + statuses.get(201, 0), "statuses": statuses, "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=("steady", "busy"))
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--records", action="append", required=True, help="FILE:RECORD_BYTES:FIRST, several in turn")
+    parser.add_argument("--again", action="store_true", help="requests may be repeated")
+    parser.add_argument("--rate", type=float, default=0)
+    parser.add_argument("--seconds", type=float, default=0)
+    parser.add_argument("--warm-up", type=float, default=0)
+    parser.add_argument("--count", type=int, default=0)
+    parser.add_argument("--connections", type=int, default=1)
+    asked = parser.parse_args()
+    sources = []
+    for records in asked.records:
+        file, record_bytes, first = records.rsplit(":", 2)
+        sources.append(records_of(Path(file), int(record_bytes), int(first), again=asked.again))
+    if asked.kind == "steady":
+        # A collection of garbage would stall every request that is due meanwhile, and there is none to speak of.
+        gc.disable()
+        work = steady(asked.port, sources[0], asked.rate, asked.seconds, asked.warm_up)
+        factory = lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())  # noqa: E731
+    else:
+        import uvloop  # noqa: PLC0415 - the other kind must not have it
+
+        work = busy(asked.port, sources, asked.count, asked.connections)
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        print(json.dumps(runner.run(work)))
+
+
+if __name__ == "__main__":
+    main()

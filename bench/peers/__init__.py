@@ -1,0 +1,1 @@
+"""What the gateway is measured against, each as small and as fair as it can be."""

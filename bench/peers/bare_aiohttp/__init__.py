@@ -1,0 +1,1 @@
+"""aiohttp with nothing around it."""

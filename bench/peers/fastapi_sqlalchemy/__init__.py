@@ -1,0 +1,1 @@
+"""The counter in FastAPI and SQLAlchemy's ORM, as their documentation teaches it."""

@@ -1,0 +1,64 @@
+"""How long, how often and how large: the quick form and the full one."""
+
+from dataclasses import dataclass
+
+CONNECTIONS = 128
+PGBENCH_CLIENTS = 32
+POOL = 12
+"""Connections to the database for each process of every side: the gateway's default."""
+
+STEADY_RATE = 500
+ECMS_DELAY_MS = 50
+PEER_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of one run. `seconds` is one measurement, which a warm-up of `warm_up_s` goes before."""
+
+    name: str
+    rounds: int
+    seconds: int
+    warm_up_s: int
+    references: int
+    """Parcels in a fresh database: more than any side can collect in its rounds."""
+    steady_s: int
+    grown: tuple[tuple[int, int], ...]
+    """References and transactions of the growth row, smallest first; first and last make the ratio."""
+    memory_requests: tuple[int, int]
+    sweep: tuple[int, ...]
+    """Numbers of connections for the plot."""
+    sweep_s: int
+    receipts: int
+    profile_s: int
+
+
+QUICK = Plan(
+    name="quick",
+    rounds=3,
+    seconds=3,
+    warm_up_s=1,
+    references=300_000,
+    steady_s=6,
+    grown=((100_000, 0), (1_000_000, 500_000)),
+    memory_requests=(10_000, 100_000),
+    sweep=(8, 128),
+    sweep_s=2,
+    receipts=20,
+    profile_s=6,
+)
+
+FULL = Plan(
+    name="full",
+    rounds=5,
+    seconds=10,
+    warm_up_s=2,
+    references=1_000_000,
+    steady_s=60,
+    grown=((100_000, 0), (1_000_000, 500_000), (10_000_000, 5_000_000)),
+    memory_requests=(10_000, 1_000_000),
+    sweep=(1, 8, 32, 128, 512),
+    sweep_s=4,
+    receipts=200,
+    profile_s=15,
+)

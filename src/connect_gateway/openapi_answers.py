@@ -1,0 +1,230 @@
+"""Schemas of what the gateway answers. A field may be added to an answer at any time, so none of them is closed."""
+
+from typing import Any
+
+from connect_gateway.domain.shifts import Difference
+from connect_gateway.domain.states import Kind, State, TransactionType
+from connect_gateway.edges import patterns
+from connect_gateway.edges.problems import TYPE_BASE
+
+Schema = dict[str, Any]
+
+
+def ref(name: str) -> Schema:
+    """A reference to one of the document's schemas."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def text(pattern: str | None = None, **facts: Any) -> Schema:
+    """A string, as a whole of this pattern."""
+    return {"type": "string", **({} if pattern is None else {"pattern": f"^{pattern}$"}), **facts}
+
+
+def one_of_words(*words: str) -> Schema:
+    """A string that is one of these."""
+    return {"type": "string", "enum": [str(word) for word in words]}
+
+
+def or_null(schema: Schema) -> Schema:
+    """The schema, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def answer(properties: Schema, *, optional: tuple[str, ...] = (), **facts: Any) -> Schema:
+    """An object with these fields, all there but the optional ones."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, **facts}
+
+
+_LINES = {"type": "array", "items": text(maxLength=32), "description": "Lines of at most 32 columns."}
+_MONEY = {
+    "amountDue": ref("Amount"),
+    "amountTendered": ref("Amount"),
+    "change": ref("Amount"),
+    "currency": {"type": "string", "const": "PHP"},
+}
+_WHAT = {
+    "transactionId": ref("Uuid"),
+    "type": one_of_words(*TransactionType),
+    "reference": ref("ShownReference"),
+    "trackingNumber": text("[!-~]{1,48}"),
+}
+_SIDE = or_null(
+    answer({"type": or_null(one_of_words(*TransactionType)), "state": ref("TransactionState"), "amount": ref("Amount")})
+)
+_SUMS = {
+    "type": "object",
+    "propertyNames": {"enum": [str(type_) for type_ in TransactionType]},
+    "additionalProperties": answer({"count": {"type": "integer", "minimum": 1}, "amount": ref("Amount")}),
+}
+_PROBLEM: Schema = {
+    "type": text(TYPE_BASE + "[a-z-]+", format="uri"),
+    "title": text(),
+    "status": {"type": "integer", "minimum": 400, "maximum": 599},
+    "detail": text(),
+    "code": text("[a-z]+(-[a-z]+)*"),
+    "field": text(description="The field of the request that is at fault, where there is one."),
+}
+
+ANSWERS: dict[str, Schema] = {
+    "ShownReference": text("[0-9]{4}-[0-9]{4}-[0-9]{4}", description="A reference as people read it."),
+    "Time": text(patterns.RFC3339_TIME, description="RFC 3339 in Philippine time, to the millisecond."),
+    "ReceiptNumber": text(patterns.RECEIPT_NUMBER, description="Store, terminal, the terminal's own count."),
+    "TransactionState": one_of_words("APPROVED", "DECLINED", "REVERSED"),
+    "Verdict": answer(
+        {
+            "cash": one_of_words("KEEP", "RETURN", "NONE"),
+            "parcel": one_of_words("RELEASE", "ACCEPT", "HOLD", "REFUSE"),
+            "display": text(r"[^\n]{1,32}(\n[^\n]{1,32})?"),
+        },
+        description="What the clerk does with the cash and the parcel; NONE: do not move the cash.",
+    ),
+    "Receipt": answer(
+        {
+            "number": ref("ReceiptNumber"),
+            "copy": {"type": "integer", "minimum": 0, "description": "0, or which reprint this is."},
+            "text": _LINES,
+            "verificationCode": text("[A-Z2-7]{4}-[A-Z2-7]{4}"),
+        }
+    ),
+    "FoundReference": answer(
+        {
+            "reference": ref("ShownReference"),
+            "kind": one_of_words(*Kind),
+            "state": one_of_words(*State),
+            "action": one_of_words(*TransactionType, "NONE"),
+            "merchant": text(),
+            "merchantReference": text(),
+            "description": text(),
+            "amountDue": ref("Amount"),
+            "currency": {"type": "string", "const": "PHP"},
+            "labelHint": text("[0-9]{4}"),
+            "expiresAt": or_null(ref("Time")),
+            "verdict": ref("Verdict"),
+        }
+    ),
+    "Approved": answer(
+        {
+            **_WHAT,
+            "state": {"type": "string", "const": "APPROVED"},
+            **_MONEY,
+            "receipt": ref("Receipt"),
+            "occurredAt": ref("Time"),
+            "verdict": ref("Verdict"),
+        }
+    ),
+    "Declined": answer(
+        {
+            **_WHAT,
+            "trackingNumber": or_null(_WHAT["trackingNumber"]),
+            "state": {"type": "string", "const": "DECLINED"},
+            "problem": ref("CounterProblem"),
+            "occurredAt": ref("Time"),
+            "verdict": ref("Verdict"),
+        }
+    ),
+    "Reversed": answer(
+        {
+            **_WHAT,
+            "trackingNumber": or_null(_WHAT["trackingNumber"]),
+            "state": {"type": "string", "const": "REVERSED"},
+            **_MONEY,
+            "receipt": ref("Receipt"),
+            "occurredAt": ref("Time"),
+            "reversedAt": ref("Time"),
+            "reason": one_of_words("TIMEOUT", "CANCELLED", "CLERK_VOID"),
+            "verdict": ref("Verdict"),
+        },
+        # Of an id that never arrived nothing else is known; of a declined one there is no money and no receipt.
+        optional=("type", "reference", "trackingNumber", *_MONEY, "receipt"),
+    ),
+    "ClosedShift": answer(
+        {
+            "businessDate": text(patterns.DATE, format="date"),
+            "pos": text("[0-9]{1,4}"),
+            "shift": text("[0-9]{1,2}"),
+            "closedAt": ref("Time"),
+            "currency": {"type": "string", "const": "PHP"},
+            "cashCounted": ref("Amount"),
+            "cashExpected": ref("Sum"),
+            "cashOver": ref("Sum"),
+            "cashShort": ref("Sum"),
+            "sums": answer({"till": ref("SumsByType"), "ledger": ref("SumsByType")}),
+            "differences": {
+                "type": "array",
+                "items": answer(
+                    {
+                        "transactionId": ref("Uuid"),
+                        "difference": one_of_words(*Difference),
+                        "till": _SIDE,
+                        "ledger": _SIDE,
+                    }
+                ),
+            },
+            "verdict": ref("Verdict"),
+        }
+    ),
+    "Sum": text(r"[0-9]+\.[0-9]{2}", description="A sum of amounts, in PHP."),
+    "SumsByType": _SUMS
+    | {"additionalProperties": answer({"count": {"type": "integer", "minimum": 1}, "amount": ref("Sum")})},
+    "Return": answer(
+        {
+            "returnCode": ref("ShownReference"),
+            "trackingNumber": text("[0-9]{17,18}"),
+            "merchant": text(),
+            "merchantReference": text(),
+            "expiresAt": or_null(ref("Time")),
+            "slip": answer(
+                {
+                    "text": _LINES,
+                    "barcodes": {
+                        "type": "array",
+                        "items": answer({"symbology": one_of_words("CODE128", "GS1-128"), "data": text("[0-9]+")}),
+                    },
+                }
+            ),
+        }
+    ),
+    "IssuedReference": answer({"reference": ref("ShownReference")}),
+    "Task": answer(
+        {
+            "taskId": ref("Uuid"),
+            "kind": text(),
+            "subject": text(),
+            "detail": text(),
+            "openedAt": ref("Time"),
+            "closedAt": or_null(ref("Time")),
+            "closedBy": or_null(text()),
+        }
+    ),
+    "Tasks": answer({"tasks": {"type": "array", "items": ref("Task")}}),
+    "Tokens": answer(
+        {
+            "access_token": text("[!-~]+"),
+            "token_type": {"type": "string", "const": "bearer"},
+            "expires_in": {"type": "integer", "minimum": 1},
+            "refresh_token": text("[!-~]+"),
+        }
+    ),
+    "Health": answer({"status": text()}),
+    "Readiness": answer(
+        {"status": text(), "pending": {"type": "array", "items": {"type": "integer"}}}, optional=("pending",)
+    ),
+    "Problem": answer(_PROBLEM, optional=("field",), description="A problem document (RFC 9457)."),
+    "CounterProblem": answer(
+        _PROBLEM | {"verdict": ref("Verdict")},
+        optional=("field",),
+        description="A problem document (RFC 9457) with a verdict for the clerk.",
+    ),
+    "EcmsError": answer(
+        {"errorCode": text("[0-9]{3}"), "message": text(), "code": _PROBLEM["code"]},
+        description="An error in ECMS's own style.",
+    ),
+    "OAuthError": answer(
+        {
+            "error": one_of_words("invalid_request", "invalid_client", "invalid_grant", "unsupported_grant_type"),
+            "error_description": text(),
+        },
+        description="An error of RFC 6749, section 5.2.",
+    ),
+}

@@ -1,0 +1,384 @@
+"""Every operation: what it is called, who may use it, what it takes and answers, and its examples, which can be run.
+
+The codes of a refusal are listed here alone; their statuses and the schemas of requests come from the edges' own code.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from connect_gateway import demo_parcels as demo
+from connect_gateway.domain.codes import show_reference
+from connect_gateway.domain.money import format_amount
+from connect_gateway.ecms.messages import format_ecms_time
+from connect_gateway.edges.ecms import ReferenceRequest, StatusNotice
+from connect_gateway.edges.kiosk import ReturnMessage
+from connect_gateway.edges.pos import AcceptReturn, Claim, Collect, Reversal
+from connect_gateway.edges.shifts import ShiftClose
+from connect_gateway.openapi_answers import Schema, ref, text
+
+JSON = "application/json"
+TEXT = "text/plain"
+FORM = "application/x-www-form-urlencoded"
+
+REPLAY = "Idempotent-Replay"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is no refusal; `content` is a schema for each media type; its headers may be there."""
+
+    content: dict[str, Schema] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path.
+
+    `edge` decides the form of its errors and which of them every operation there has. `path_examples` and
+    `body_examples` of the same name belong together.
+    """
+
+    method: str
+    path: str
+    name: str
+    edge: str
+    summary: str
+    answers: dict[int, Answer]
+    roles: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    description: str = ""
+    body: tuple[type[BaseModel], ...] = ()
+    path_schemas: dict[str, str] = field(default_factory=dict)
+    """Names of the schemas of path parameters whose own name does not tell."""
+    path_examples: dict[str, dict[str, str]] = field(default_factory=dict)
+    body_examples: dict[str, Any] = field(default_factory=dict)
+
+
+def _json(schema: str, *headers: str, description: str = "") -> Answer:
+    return Answer({JSON: ref(schema)}, headers, description=description)
+
+
+_PAPER = {JSON: ref("Receipt"), TEXT: text()}
+_TILL = {"pos": "1", "shift": "1", "businessDate": demo.BUSINESS_DATE.isoformat(), "clerk": "ana"}
+_TRANSACTIONS = {
+    "collect": (
+        demo.NEW_COLLECT_ID,
+        {
+            "type": "COLLECT",
+            "reference": show_reference(demo.COD.reference),
+            **_TILL,
+            "trackingNumber": demo.COD.tracking_number,
+            "tender": "CASH",
+            "amountTendered": "500.00",
+        },
+    ),
+    "claim": (
+        demo.NEW_CLAIM_ID,
+        {
+            "type": "CLAIM",
+            "reference": show_reference(demo.PREPAID.reference),
+            **_TILL,
+            "trackingNumber": demo.PREPAID.tracking_number,
+        },
+    ),
+    "acceptReturn": (
+        demo.NEW_ACCEPT_ID,
+        {"type": "ACCEPT_RETURN", "reference": show_reference(demo.RETURN.reference), **_TILL},
+    ),
+}
+_DONE = {
+    "collected": demo.COLLECTED_ID,
+    "claimed": demo.CLAIMED_ID,
+    "returnAccepted": demo.ACCEPTED_ID,
+    "declined": demo.DECLINED_ID,
+    "reversed": demo.REVERSED_ID,
+}
+_RECEIPTS = {
+    "collected": demo.COLLECTED_RECEIPT,
+    "claimed": demo.CLAIMED_RECEIPT,
+    "returnAccepted": demo.ACCEPTED_RECEIPT,
+}
+_RETURN_CODES = {
+    "open": show_reference(demo.RETURN.reference),
+    "accepted": show_reference(demo.RETURN_ACCEPTED.reference),
+}
+
+_COUNTER = (
+    Operation(
+        "get",
+        "/pos/v1/references/{reference}",
+        "lookUp",
+        "pos",
+        "The clerk scans a code",
+        {200: _json("FoundReference")},
+        roles=("pos",),
+        codes=("unknown-reference", "wrong-store", "too-many-attempts"),
+        path_examples={
+            "reference": {
+                "cashOnDelivery": show_reference(demo.COD.reference),
+                "prepaid": show_reference(demo.PREPAID.reference),
+                "return": show_reference(demo.RETURN.reference),
+                "collected": demo.COD_COLLECTED.reference,
+            }
+        },
+    ),
+    Operation(
+        "put",
+        "/pos/v1/transactions/{transactionId}",
+        "perform",
+        "pos",
+        "The clerk does it",
+        {201: _json("Approved", REPLAY, description="Approved. Sent again, the same bytes.")},
+        roles=("pos",),
+        codes=(
+            *("unknown-reference", "wrong-store", "wrong-terminal", "wrong-action", "already-done", "cancelled"),
+            *("expired", "pulled-out", "not-ready", "wrong-label", "tender-too-small", "shift-closed"),
+            *("transaction-reversed", "transaction-mismatch", "too-many-attempts", "wrong-business-date"),
+        ),
+        description="The till makes the id and writes it down before it sends. The same id and content get the same "
+        "answer for ever; the same id with other content is refused. To try an example, set `businessDate` to today.",
+        body=(Collect, Claim, AcceptReturn),
+        path_examples={"transactionId": {name: str(id_) for name, (id_, _) in _TRANSACTIONS.items()}},
+        body_examples={name: body for name, (_, body) in _TRANSACTIONS.items()},
+    ),
+    Operation(
+        "get",
+        "/pos/v1/transactions/{transactionId}",
+        "inquire",
+        "pos",
+        "What became of it",
+        {200: Answer({JSON: {"oneOf": [ref("Approved"), ref("Declined"), ref("Reversed")]}})},
+        roles=("pos",),
+        codes=("unknown-transaction",),
+        description="A 404 settles nothing: the request may still be under way. Only the same PUT or a reversal does.",
+        path_examples={"transactionId": {name: str(id_) for name, id_ in _DONE.items()}},
+    ),
+    Operation(
+        "put",
+        "/pos/v1/transactions/{transactionId}/reversal",
+        "reverse",
+        "pos",
+        "Undo it, whether or not it ever arrived",
+        {200: _json("Reversed")},
+        roles=("pos",),
+        codes=("wrong-terminal", "parcel-not-in-hand", "too-late-to-reverse"),
+        body=(Reversal,),
+        path_examples={"transactionId": {"neverArrived": str(demo.NEVER_ARRIVED_ID)}},
+        body_examples={"neverArrived": {"reason": "TIMEOUT", "parcelInHand": True}},
+    ),
+    Operation(
+        "get",
+        "/pos/v1/receipts/{number}",
+        "showReceipt",
+        "pos",
+        "Look at a receipt",
+        {200: Answer(_PAPER)},
+        roles=("pos",),
+        codes=("unknown-receipt", "not-acceptable"),
+        path_examples={"number": _RECEIPTS},
+    ),
+    Operation(
+        "post",
+        "/pos/v1/receipts/{number}/copies",
+        "copyReceipt",
+        "pos",
+        "Print a receipt again, counted and marked as a copy",
+        {201: Answer(_PAPER)},
+        roles=("pos",),
+        codes=("unknown-receipt", "not-acceptable", "request-too-large"),
+        path_examples={"number": _RECEIPTS},
+    ),
+    Operation(
+        "put",
+        "/pos/v1/shifts/{businessDate}/{pos}/{shift}",
+        "closeShift",
+        "pos",
+        "Close a shift, even with differences",
+        {200: _json("ClosedShift", REPLAY)},
+        roles=("pos",),
+        codes=("wrong-terminal", "shift-closed", "wrong-business-date", "transaction-mismatch"),
+        description="To try the example, set `businessDate` to today.",
+        body=(ShiftClose,),
+        path_examples={
+            "businessDate": {"quietShift": demo.BUSINESS_DATE.isoformat()},
+            "pos": {"quietShift": "1"},
+            "shift": {"quietShift": "99"},
+        },
+        body_examples={"quietShift": {"cashCounted": "0.00", "transactions": []}},
+    ),
+)
+
+_KIOSK = (
+    Operation(
+        "put",
+        "/kiosk/v1/returns/{requestIdOrReturnCode}",
+        "dispense",
+        "kiosk",
+        "The customer types an identifier and gets a return code",
+        {201: _json("Return", REPLAY)},
+        roles=("kiosk", "app"),
+        codes=(
+            *("unknown-identifier", "return-expired", "already-returned", "request-mismatch"),
+            *("too-many-attempts", "ecms-unavailable"),
+        ),
+        description="The path ends with a `requestId`: a UUID that the kiosk makes.",
+        path_schemas={"requestIdOrReturnCode": "Uuid"},
+        body=(ReturnMessage,),
+        path_examples={"requestIdOrReturnCode": {"return": str(demo.RETURN_REQUEST_ID)}},
+        body_examples={"return": demo.return_message(demo.RETURN)},
+    ),
+    Operation(
+        "get",
+        "/kiosk/v1/returns/{requestIdOrReturnCode}",
+        "showReturn",
+        "kiosk",
+        "A return by its code",
+        {200: _json("Return")},
+        roles=("kiosk", "app"),
+        codes=("unknown-return", "too-many-attempts"),
+        description="The path ends with the return code.",
+        path_schemas={"requestIdOrReturnCode": "Reference"},
+        path_examples={"requestIdOrReturnCode": _RETURN_CODES},
+    ),
+    Operation(
+        "get",
+        "/kiosk/v1/returns/{returnCode}/slip",
+        "showSlip",
+        "kiosk",
+        "A return's slip, to print it again",
+        {200: Answer({TEXT: text()})},
+        roles=("kiosk", "app"),
+        codes=("unknown-return", "not-acceptable", "too-many-attempts"),
+        path_examples={"returnCode": _RETURN_CODES},
+    ),
+)
+
+
+def _reference_request(parcel: demo.DemoParcel, payment_type: str) -> dict[str, str]:
+    return {
+        "kind": str(parcel.kind),
+        "trackingNumber": parcel.tracking_number,
+        "merchantCode": demo.MERCHANT_CODE,
+        "merchant": demo.MERCHANT,
+        "merchantReference": parcel.order,
+        "paymentType": payment_type,
+        "amount": format_amount(parcel.amount_due),
+        "storeId": demo.STORE_ID,
+        "mobileNumber": demo.MOBILE_NUMBER,
+        "description": parcel.description,
+        "reference": show_reference(parcel.reference),
+    }
+
+
+_ECMS = (
+    Operation(
+        "post",
+        "/ecms/v1/references",
+        "createReference",
+        "ecms",
+        "ECMS asks for a parcel's reference, or brings its own",
+        {201: _json("IssuedReference")},
+        roles=("ecms",),
+        codes=("payment-type-mismatch", "reference-conflict"),
+        description="Asked again for the same tracking number and kind, the same reference.",
+        body=(ReferenceRequest,),
+        body_examples={
+            "cashOnDelivery": _reference_request(demo.COD, "COD"),
+            "prepaid": _reference_request(demo.PREPAID, "PREPAID"),
+            "return": {
+                "kind": "RETURN",
+                "trackingNumber": demo.RETURN.tracking_number,
+                "merchantCode": demo.MERCHANT_CODE,
+                "merchant": demo.MERCHANT,
+                "merchantReference": demo.RETURN.order,
+            },
+        },
+    ),
+    Operation(
+        "post",
+        "/ecms/v1/status",
+        "tellStatus",
+        "ecms",
+        "ECMS tells where a parcel is",
+        {204: Answer(description="Heard, whether it moved anything or not.")},
+        roles=("ecms",),
+        codes=("not-found",),
+        body=(StatusNotice,),
+        body_examples={
+            "arrived": {
+                "trackingNumber": demo.PREPAID.tracking_number,
+                "merchantReference": demo.PREPAID.order,
+                "status": "DELIVERED TO STORE",
+                "location": demo.STORE_ID,
+                "timestamp": format_ecms_time(demo.ARRIVED_AT),
+            }
+        },
+    ),
+)
+
+_OPERATING = (
+    Operation("get", "/healthz", "isAlive", "operating", "The process answers", {200: _json("Health")}),
+    Operation(
+        "get",
+        "/readyz",
+        "isReady",
+        "operating",
+        "The database answers and has this program's schema",
+        {200: _json("Readiness"), 503: _json("Readiness", description="Not ready.")},
+    ),
+    Operation("get", "/metrics", "showMetrics", "operating", "Prometheus's page", {200: Answer({TEXT: text()})}),
+    Operation(
+        "get",
+        "/admin/v1/tasks",
+        "listTasks",
+        "admin",
+        "The work list: whatever waits for a person",
+        {200: _json("Tasks")},
+        roles=("admin",),
+    ),
+    *(
+        Operation(
+            "post",
+            f"/admin/v1/tasks/{{taskId}}/{action}",
+            f"{action}Task",
+            "admin",
+            summary,
+            {200: _json("Task")},
+            roles=("admin",),
+            codes=("unknown-task", "task-not-closable"),
+            path_examples={"taskId": {"unknown": str(demo.NEVER_ARRIVED_ID)}},
+        )
+        for action, summary in (
+            ("resend", "Send the event again that a task is about, and close the task"),
+            ("close", "Close a task that a person has looked after"),
+        )
+    ),
+    Operation(
+        "get", "/openapi.json", "showDocument", "operating", "This document", {200: Answer({JSON: {"type": "object"}})}
+    ),
+    Operation(
+        "get",
+        "/docs",
+        "showPage",
+        "operating",
+        "This document, to read and to try",
+        {200: Answer({"text/html": text()})},
+    ),
+    Operation(
+        "get",
+        "/docs/{file}",
+        "showPageFile",
+        "operating",
+        "What the page is made of",
+        {200: Answer({"text/css": text(), "text/javascript": text(), "image/png": {}})},
+        path_examples={"file": {"script": "swagger-ui-bundle.js", "style": "swagger-ui.css"}},
+    ),
+)
+
+OPERATIONS: tuple[Operation, ...] = (*_COUNTER, *_KIOSK, *_ECMS, *_OPERATING)
+"""All but the token endpoint, which has its own form of nearly everything, and the sandbox's clock, which is no part
+of the protocol."""

@@ -1,0 +1,1 @@
+"""Gateways with one defect each, which the conformance scenarios have to find."""

@@ -1,0 +1,182 @@
+"""Lets a gateway die at each of its crash points while each kind of work is under way, and looks what became of it.
+
+`python -m torture.crashes` runs all of it and shows a table; with `--write FILE` the table goes into the document,
+between its markers. A case: one gateway prepares, another one dies, the ledger is looked at, a third one is sent the same
+request again, ECMS hears what it has to hear, and the checker judges the whole history.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from connect_simulators.wire import Answer
+
+from connect_gateway.crashpoints import STATUS
+from connect_gateway.processes import tail
+from torture.deeds import DEEDS, Deed, Send
+from torture.nursery import Nursery
+from torture.stage import Stage, stage
+
+_DIES_WITHIN_S = 15.0
+_DRAINED_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of work, dying at one point."""
+
+    deed: Deed
+    point: str
+
+    def __str__(self) -> str:
+        return f"{self.point} / {self.deed.name}"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a case came to; `wrong` says what it should not have."""
+
+    case: Case
+    ledger: str
+    again: str
+    ecms: str
+    wrong: tuple[str, ...]
+
+
+CASES = tuple(Case(deed, point) for deed in DEEDS for point in deed.points)
+
+
+def covering(cases: Sequence[Case] = CASES) -> list[Case]:
+    """Some of the cases, such that each point and each kind of work is there."""
+    chosen: list[Case] = []
+    points: set[str] = set()
+    deeds: dict[str, int] = dict.fromkeys((case.deed.name for case in cases), 0)
+    for point in dict.fromkeys(case.point for case in cases):
+        # Each point with the kind of work that has had the fewest.
+        case = min((case for case in cases if case.point == point), key=lambda one: deeds[one.deed.name])
+        chosen.append(case)
+        points.add(point)
+        deeds[case.deed.name] += 1
+    missing = [name for name, times in deeds.items() if not times]
+    return chosen + [next(case for case in cases if case.deed.name == name) for name in missing]
+
+
+async def run_case(case: Case, nursery: Nursery, database_url: str, home: Path) -> Observed:
+    """Plays one case on a database of its own."""
+    async with stage(nursery, database_url, home) as world:
+        await world.gateway.start()
+        send = await case.deed.prepare(world)
+        await world.gateway.end()
+        if case.deed.between is not None:
+            await case.deed.between(world)
+        before = await _snapshot(database_url)
+        wrong = await _die(world, case, send)
+        after = await _snapshot(database_url)
+        await world.control.fail("none")
+        # The lease of whoever died is over.
+        await world.execute("UPDATE event SET due_at = now() WHERE state = 'WAITING'")
+        world.recorder.calm = True
+        await world.gateway.start()
+        answer = await send()
+        if answer is None or answer.status not in case.deed.answers:
+            wrong.append(f"the same request again was answered {answer and (answer.status, answer.raw[:200])}")
+        if not await world.drained(_DRAINED_WITHIN_S):
+            wrong.append("ECMS has not heard everything")
+        history = await world.history()
+        wrong += [str(violation) for violation in await world.verdict()]
+        deliveries = [one for rows in history.deliveries.values() for one in rows if one.source in ("counter", "kiosk")]
+        repeats = sum(not one.applied for one in deliveries)
+        return Observed(
+            case,
+            _changed(before, after),
+            _again(answer, before, after),
+            "" if not deliveries else f"{repeats} repeated",
+            tuple(wrong),
+        )
+
+
+async def _die(world: Stage, case: Case, send: Send) -> list[str]:
+    """Sends the request to a gateway that dies at the point; what is wrong, should it not."""
+    await world.gateway.start(crash_at=case.point, ready=False)
+    sent = asyncio.create_task(send()) if await world.gateway.becomes_ready() else None
+    wrong: list[str] = []
+    try:
+        async with asyncio.timeout(_DIES_WITHIN_S):
+            status = await world.gateway.died()
+        if status != STATUS:
+            wrong.append(f"it ended with status {status}:\n{tail(world.gateway.log)}")
+    except TimeoutError:
+        wrong.append("it did not come by the point")
+        await world.gateway.end()
+    if sent is not None:
+        await sent
+    return wrong
+
+
+_TABLES = {
+    "transaction": "*",
+    "reference": "*",
+    "journal": "*",
+    "terminal": "*",
+    "shift": "*",
+    "event": "event_id, state, told_at",
+    "task": "*",
+    "return_request": "*",
+    "receipt_copy": "*",
+    "token": "*",
+    "attempt": "*",
+}
+
+
+async def _snapshot(database_url: str) -> dict[str, str]:
+    """What the ledger holds, as a hash of each table. An event's lease is nothing that it says."""
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        return {
+            table: await connection.fetchval(
+                f"SELECT coalesce(md5(string_agg(one::text, '|' ORDER BY one::text)), '') "  # noqa: S608 - our own names
+                f"FROM (SELECT {columns} FROM {table}) AS one"
+            )
+            for table, columns in _TABLES.items()
+        }
+    finally:
+        await connection.close()
+
+
+def _changed(before: dict[str, str], after: dict[str, str]) -> str:
+    changed = [table for table in before if before[table] != after[table]]
+    return ", ".join(changed) or "nothing"
+
+
+def _again(answer: Answer | None, before: dict[str, str], after: dict[str, str]) -> str:
+    if answer is None:
+        return "no answer"
+    if answer.headers.get("Idempotent-Replay") == "true":
+        return f"{answer.status}, the stored answer"
+    return f"{answer.status}" + ("" if before == after else ", as before")
+
+
+async def run_cases(
+    cases: Sequence[Case],
+    new_database: Callable[[], contextlib.AbstractAsyncContextManager[str]],
+    home: Path,
+    observed: Callable[[Observed], None],
+    *,
+    lanes: int,
+) -> None:
+    """Plays many cases, a few at a time, and hands each result over as it comes."""
+    waiting = iter(enumerate(cases))
+
+    async def lane(nursery: Nursery) -> None:
+        for number, case in waiting:
+            directory = home / f"case-{number}"
+            directory.mkdir()
+            async with new_database() as database_url:
+                observed(await run_case(case, nursery, database_url, directory))
+
+    async with Nursery() as nursery, asyncio.TaskGroup() as group:
+        for _ in range(lanes):
+            group.create_task(lane(nursery))
