@@ -26,7 +26,7 @@ async def child(
     """Runs a program while the block runs. It sees our own environment without settings of the gateway's."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONNECT_")}
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - commands of our own
+        process = subprocess.Popen(  # noqa: S603, ASYNC220 - commands of our own; starting one takes no time
             command,
             cwd=ROOT,
             env={**inherited, "PYTHONPATH": str(ROOT), **environment},

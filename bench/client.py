@@ -2,7 +2,7 @@
 
 `steady` is an open loop. Request k is due at start + k / rate and its latency counts from then, not from when it could
 be sent, so that a stall is felt by every request that was due meanwhile. Each takes a connection that is free, or
-opens a further one. The loop waits in select(2), whose time-out is exact to some 0.1 ms where epoll's is to 1 ms.
+opens a further one; what has no answer in the end counts as if it had come then. The loop waits in select(2), whose time-out is exact to some 0.1 ms where epoll's is to 1 ms.
 `busy` is a closed loop: each of its connections sends the next request once it has its answer.
 The last line printed is one of JSON.
 """
@@ -17,10 +17,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+
+import uvloop
 
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]+)\r\n")
 _DRAIN_S = 10.0
+_CONNECTIONS = 900
+"""At most, since select(2) knows no more than 1,024 descriptors."""
 
 Answered = Callable[["Connection", int], None]
 
@@ -77,13 +81,15 @@ def records_of(file: Path, record_bytes: int, first: int, *, again: bool) -> Ite
                 return
 
 
-async def steady(port: int, requests: Iterator[bytes], rate: float, seconds: float, warm_up_s: float) -> dict[str, object]:
+async def steady(port: int, requests: Iterator[bytes], rate: float, seconds: float, warm_up_s: float) -> dict[str, Any]:
     """Latencies in milliseconds of what was due after the warm-up, with statuses counted."""
     loop = asyncio.get_running_loop()
     free: deque[Connection] = deque()
     latencies: list[float] = []
     statuses: dict[int, int] = {}
     late: list[float] = []
+    opened: list[Connection] = []
+    waiting: deque[float] = deque()
     under_way = 0
     began = time.perf_counter() + 0.1
     counts_from = began + warm_up_s
@@ -97,14 +103,15 @@ async def steady(port: int, requests: Iterator[bytes], rate: float, seconds: flo
                 latencies.append((now - connection.due) * 1000)
                 statuses[status] = statuses.get(status, 0) + 1
         connection.due = 0.0
-        if status:
+        if status and waiting:
+            connection.send(next(requests), waiting.popleft())
+        elif status:
             free.append(connection)
 
-    opened = [0]
-
     async def open_one() -> Connection:
-        opened[0] += 1
-        return (await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1]
+        connection = (await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1]
+        opened.append(connection)
+        return connection
 
     for connection in await asyncio.gather(*(open_one() for _ in range(64))):
         free.append(connection)
@@ -114,27 +121,35 @@ async def steady(port: int, requests: Iterator[bytes], rate: float, seconds: flo
         wait = due - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
+        under_way += 1
+        if not free and len(opened) >= _CONNECTIONS:
+            waiting.append(due)
+            continue
         connection = free.popleft() if free else await open_one()
         if due >= counts_from:
             late.append((time.perf_counter() - due) * 1000)
-        under_way += 1
         connection.send(next(requests), due)
     give_up = time.perf_counter() + _DRAIN_S
     while under_way and time.perf_counter() < give_up:
         await asyncio.sleep(0.01)
+    unanswered = [connection.due for connection in opened if connection.due] + list(waiting)
+    latencies += [(time.perf_counter() - due) * 1000 for due in unanswered if due >= counts_from]
+    for connection in opened:
+        connection.due = 0.0
+        connection.close()
     late.sort()
     return {
-        "sent": total,
+        "sent": total - len(waiting),
         "answered": sum(count for status, count in statuses.items() if 200 <= status < 300),
         "statuses": statuses,
-        "unanswered": under_way,
-        "connections": opened[0],
+        "unanswered": len(unanswered),
+        "connections": len(opened),
         "sent_late_ms_p99": late[int(len(late) * 0.99)],
         "latencies_ms": [round(latency, 3) for latency in latencies],
     }
 
 
-async def busy(port: int, sources: list[Iterator[bytes]], count: int, connections: int) -> dict[str, object]:
+async def busy(port: int, sources: list[Iterator[bytes]], count: int, connections: int) -> dict[str, Any]:
     """Sends `count` requests, one of each source in turn, and returns how they were answered."""
     loop = asyncio.get_running_loop()
     finished = loop.create_future()
@@ -171,7 +186,12 @@ async def busy(port: int, sources: list[Iterator[bytes]], count: int, connection
     seconds = time.perf_counter() - began
     for connection in opened:
         connection.close()
-    return {"sent": sent, "answered": statuses.get(200, 0) + statuses.get(201, 0), "statuses": statuses, "seconds": seconds}
+    return {
+        "sent": sent,
+        "answered": statuses.get(200, 0) + statuses.get(201, 0),
+        "statuses": statuses,
+        "seconds": seconds,
+    }
 
 
 def main() -> None:
@@ -194,14 +214,16 @@ def main() -> None:
         # A collection of garbage would stall every request that is due meanwhile, and there is none to speak of.
         gc.disable()
         work = steady(asked.port, sources[0], asked.rate, asked.seconds, asked.warm_up)
-        factory = lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())  # noqa: E731
     else:
-        import uvloop  # noqa: PLC0415 - the other kind must not have it
-
         work = busy(asked.port, sources, asked.count, asked.connections)
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=_LOOPS[asked.kind]) as runner:
         print(json.dumps(runner.run(work)))
+
+
+_LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "steady": lambda: asyncio.SelectorEventLoop(selectors.SelectSelector()),
+    "busy": uvloop.new_event_loop,
+}
 
 
 if __name__ == "__main__":

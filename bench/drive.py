@@ -63,7 +63,7 @@ def looking_up(name: str, served: Served, records: Records) -> Side:
     return Side(name, drive, (served.pid,))
 
 
-def under_pgbench(bench: Bench, kind: str, database: Database, texts: Texts) -> Side:
+def under_pgbench(bench: Bench, kind: str, database: Database, texts: Texts | None) -> Side:
     """The database alone: `collect` in one statement, `steps` one by one, or `lookup`."""
     script = pgbench_script(bench.ground.home / f"{kind}.pgbench", kind)
     lookup = kind == "lookup"
@@ -93,6 +93,8 @@ async def once(bench: Bench, label: str, what: str, side: Side) -> Driven:
         await bench.ground.checkpoint()
         await side.drive(plan.warm_up_s, side.connections)
         driven, costs = await metered(bench, side, plan.seconds, side.connections)
+    if not driven.answered:
+        raise BenchError(f"{side.name} answered nothing within {plan.seconds} s")
     side.measured.append(driven)
     bench.findings.costs.setdefault(f"{what}: {side.name}", []).append(costs)
     bench.show.say(
@@ -135,7 +137,7 @@ SELECT (SELECT sum(receipts) FROM terminal)::bigint AS receipts,
 
 
 async def audit(bench: Bench, name: str, database: Database) -> None:
-    """BenchError unless the ledger has each collection whole: as many as were answered, at most as many as were sent."""
+    """BenchError unless each collection is there whole: as many as were answered, at most as many as were sent."""
     row = (await bench.ground.fetch(database, _LEDGER))[0]
     already = database.stock.transactions
     counts = {key: count - already for key, count in row.items()}
@@ -145,7 +147,8 @@ async def audit(bench: Bench, name: str, database: Database) -> None:
 
 
 _TABLES = """
-SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
 """
 
 

@@ -20,7 +20,7 @@ def machine(ground: Ground) -> dict[str, str]:
         "Processors": f"{os.cpu_count()} x {_processor()}",
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "System": f"{platform.system()} {platform.release().split('-')[0]}",
-        "Database's disk": f"{file_system(ground.home)}, {_fdatasync_ms(ground.home):.2f} ms for 8 kB and fdatasync (median)",
+        "Database's disk": f"{file_system(ground.home)}, {_fdatasync_ms(ground.home):.2f} ms for 8 kB with fdatasync",
         "Python": platform.python_version(),
         "PostgreSQL": "18 (embedded), fsync, synchronous_commit and full_page_writes on",
         "Node.js": _first_line(["node", "--version"]),

@@ -74,7 +74,16 @@ class NotMeasured:
     why: str
 
 
-Line = Row | Fact | NotMeasured
+@dataclass(frozen=True)
+class Failed:
+    """A row whose measurement came to nothing: a side refused, broke or did not do what it answered."""
+
+    name: str
+    figure: str
+    why: str
+
+
+Line = Row | Fact | NotMeasured | Failed
 
 
 @dataclass
@@ -102,5 +111,6 @@ class Findings:
     def verdict(self) -> tuple[int, int, int]:
         """How many targets were met, how many measured, and how many rows could not be."""
         judged = [row.met for row in self.rows if row.met is not None]
+        judged += [False for line in self.lines if isinstance(line, Failed)]
         missing = sum(isinstance(line, NotMeasured) for line in self.lines)
         return sum(judged), len(judged), missing

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -21,7 +22,7 @@ from connect_gateway.domain.journal import FIRST_HEAD
 from connect_gateway.keys import generate_keys_file, hash_secret
 from connect_gateway.ledger.clients import ensure_client, new_secret
 from connect_gateway.load_demo import BIG_STORES, STORES, load_demo
-from connect_gateway.postgres import EmbeddedPostgres
+from connect_gateway.postgres import ROLE, EmbeddedPostgres
 from connect_gateway.temporary import temporary_home
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Ground:
         """A database of its own for one side, as the template is."""
         self._databases += 1
         name = f"side_{self._databases}"
-        await self._admin.execute(f"CREATE DATABASE {name} OWNER connect TEMPLATE {stock.database} STRATEGY FILE_COPY")
+        await self._admin.execute(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {stock.database} STRATEGY FILE_COPY")
         return Database(name, self.postgres.url_of(name), stock)
 
     def whole(self, stock: Stock) -> Database:
@@ -81,6 +82,10 @@ class Ground:
     async def wal_bytes(self) -> int:
         """How much has ever been written to the write-ahead log."""
         return int(await self._admin.fetchval("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
+    async def administrator(self, database: str) -> Connection:
+        """A connection to one database as the superuser."""
+        return await _administrator(self.home, self.postgres, database)
 
     async def fetch(self, database: Database, query: str) -> list[asyncpg.Record]:
         """Rows of one database."""
@@ -110,7 +115,7 @@ class Ground:
     async def _make_stock(self, references: int, transactions: int) -> Stock:
         self._check_space(references, transactions)
         name = f"stock_{references}_{transactions}"
-        await self._admin.execute(f"CREATE DATABASE {name} OWNER connect")
+        await self._admin.execute(f"CREATE DATABASE {name} OWNER {ROLE}")
         url = self.postgres.url_of(name)
         now = SystemClock().now()
         business_date = now.astimezone(PHILIPPINE_TIME).date()
@@ -180,16 +185,17 @@ async def _add_tills(connection: Connection, stock: Stock) -> None:
 
 @asynccontextmanager
 async def open_ground(show: Show, *, preload: str | None = None) -> AsyncIterator[Ground]:
-    """A server on a temporary directory for as long as the block runs; `preload` is a library that it loads at start."""
+    """A server on a temporary directory while the block runs; `preload` is a library that it loads at start."""
     async with temporary_home("connect-bench") as home:
         if file_system(home) in _IN_MEMORY:
-            raise BenchError("TMPDIR lies on no disk, where durability costs nothing; point it at a directory that does")
+            raise BenchError("TMPDIR lies in memory, where durability costs nothing; point it to a disk")
         postgres = EmbeddedPostgres(home / "postgres")
         await postgres.start()
         try:
             if preload is not None:
                 await _preload(home, postgres, preload)
             admin = await _administrator(home, postgres)
+            await _cheapen_log_ins(admin, postgres)
             generate_keys_file(home / "keys.json")
             try:
                 yield Ground(home, postgres, admin, show)
@@ -199,12 +205,20 @@ async def open_ground(show: Show, *, preload: str | None = None) -> AsyncIterato
             await postgres.stop()
 
 
-async def _administrator(home: Path, postgres: EmbeddedPostgres) -> Connection:
-    """A connection as the superuser, who alone may order a checkpoint."""
+async def _administrator(home: Path, postgres: EmbeddedPostgres, database: str = "postgres") -> Connection:
+    """A connection as the superuser, who alone may order a checkpoint or add an extension."""
     passwords = json.loads((home / "postgres" / "passwords.json").read_text())
-    return await asyncpg.connect(
-        postgres.url_of("postgres"), user="postgres", password=passwords["postgres"], timeout=10
-    )
+    return await asyncpg.connect(postgres.url_of(database), user="postgres", password=passwords["postgres"], timeout=30)
+
+
+async def _cheapen_log_ins(admin: Connection, postgres: EmbeddedPostgres) -> None:
+    """Stores the role's password so that checking it costs next to nothing.
+
+    pgbench opens its connections anew for each measurement, which would count as the database's work.
+    """
+    await admin.execute("SET scram_iterations = 1")
+    # The password is a hexadecimal number of our own making.
+    await admin.execute(f"ALTER ROLE {ROLE} PASSWORD '{urlsplit(postgres.url).password}'")
 
 
 async def _preload(home: Path, postgres: EmbeddedPostgres, library: str) -> None:
@@ -217,9 +231,5 @@ async def _preload(home: Path, postgres: EmbeddedPostgres, library: str) -> None
 
 def file_system(directory: Path) -> str:
     """The type of the file system that a directory is on."""
-    holding = [
-        part
-        for part in psutil.disk_partitions(all=True)
-        if directory.resolve().is_relative_to(part.mountpoint)
-    ]
+    holding = [part for part in psutil.disk_partitions(all=True) if directory.resolve().is_relative_to(part.mountpoint)]
     return max(holding, key=lambda part: len(part.mountpoint)).fstype if holding else "unknown"

@@ -59,9 +59,7 @@ def ensure_wrk() -> None:
         raise BenchError("wrk is needed (on Debian and Ubuntu: apt-get install wrk)")
 
 
-async def wrk(
-    port: int, records: Records, first: int, *, connections: int, seconds: int
-) -> Driven:
+async def wrk(port: int, records: Records, first: int, *, connections: int, seconds: int) -> Driven:
     """Keeps `connections` requests under way for so long.
 
     BenchError where an answer is no success, or where the requests run out.
@@ -83,7 +81,8 @@ async def wrk(
     ]
     told = json.loads((await _output(command)).splitlines()[-1])
     if told["refused"] or told["broken"]:
-        raise BenchError(f"of {told['answered']} answers {told['refused']} were refusals; {told['broken']} connections broke")
+        broken = f"{told['broken']} connections broke"
+        raise BenchError(f"of {told['answered']} answers {told['refused']} were refusals; {broken}")
     if told["exhausted"]:
         raise BenchError(f"{left} requests did not last for {seconds} s")
     return Driven(told["answered"] / told["seconds"], told["answered"], told["sent"], told["latency_ms"])
@@ -98,11 +97,11 @@ class Texts:
 
 
 async def pgbench(
-    database: Database, script: Path, texts: Texts, *, clients: int = PGBENCH_CLIENTS, seconds: int
+    database: Database, script: Path, texts: Texts | None, *, clients: int = PGBENCH_CLIENTS, seconds: int
 ) -> Driven:
     """Runs a script for so long, prepared, one transaction each."""
     stock = database.stock
-    variables = {
+    variables: dict[str, object] = {
         "first": database.used,
         "i": 0,
         "clients": clients,
@@ -111,9 +110,9 @@ async def pgbench(
         "open": stock.open,
         "tendered": TENDERED,
         "business_date": stock.business_date.isoformat(),
-        "entry": texts.entry,
-        "answer": texts.answer,
     }
+    if texts is not None:
+        variables |= {"entry": texts.entry, "answer": texts.answer}
     url = urlsplit(database.url)
     command = [
         str(OsUser().binary("pgbench")),
@@ -131,8 +130,8 @@ async def pgbench(
     ]
     output = await _output(command, {"PGPASSWORD": url.password or ""})
     processed, rate = _PROCESSED.search(output), _RATE.search(output)
-    assert processed is not None
-    assert rate is not None
+    if processed is None or rate is None:
+        raise BenchError(f"pgbench did nothing within {seconds} s:\n{output[-800:]}")
     count = int(processed[1])
     # Clients go on evenly, not equally: the one that got furthest says how many parcels were touched at most.
     touched = int(count * 1.2) + 100 * clients

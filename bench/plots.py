@@ -1,6 +1,7 @@
 """The plots beside RESULTS.md."""
 
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.findings import Findings
@@ -15,7 +16,7 @@ def draw(findings: Findings) -> list[tuple[str, str]]:
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "connect-gateway"
-    from matplotlib import pyplot  # noqa: PLC0415 - after the backend is chosen
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
     PLOTS.mkdir(exist_ok=True)
     made = []
@@ -25,13 +26,13 @@ def draw(findings: Findings) -> list[tuple[str, str]]:
         ("growth.svg", "COLLECT a second by transactions stored", _growth),
         ("memory.svg", "Memory of one gateway process", _memory),
     ):
-        figure, axes = pyplot.subplots(figsize=(7.5, 4), layout="constrained")
+        figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
         if plot(findings, axes):
             axes.set_title(title)
             axes.grid(visible=True, alpha=0.3)
             figure.savefig(PLOTS / name, metadata={"Date": None})
             made.append((name, title))
-        pyplot.close(figure)
+        plt.close(figure)
     return made
 
 
@@ -67,8 +68,7 @@ def _growth(findings: Findings, axes: Any) -> bool:
     if points:
         axes.plot(*zip(*points, strict=True), "o", alpha=0.6)
         sizes = sorted({size for size, _ in points})
-        means = [sum(rate for one, rate in points if one == size) / sum(one == size for one, _ in points) for size in sizes]
-        axes.plot(sizes, means)
+        axes.plot(sizes, [median(rate for one, rate in points if one == size) for size in sizes])
     axes.set(xlabel="transactions stored", ylabel="a second", ylim=(0, None))
     return bool(points)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from bench.findings import Fact, Findings, Line, NotMeasured, Row
+from bench.findings import Fact, Failed, Findings, Line, NotMeasured, Row
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 _PROFILE = ("<!-- profile -->", "<!-- end of the profile -->")
@@ -14,20 +14,22 @@ _INTRODUCTION = """# Measurements
 Made by `make bench`; do not edit. Each row holds a figure of ours against another that was measured in turn with it, in
 one run, on one machine: ours, the other, ours, the other, and so on. What counts is the ratio, of which the median of
 all rounds is shown with the smallest and the largest; absolute figures are this machine's at that time. All sides
-stand on the same PostgreSQL, with durability on, and take the same parcels in the same order, spread over 400 stores and
-1,000 terminals. `bench/README.md` says what each row does.
+stand on the same PostgreSQL, with durability on, and take the same parcels in the same order, spread over 400 stores
+and 1,000 terminals. `bench/README.md` says what each row does.
 """
 
 
 def table(lines: list[Line]) -> str:
     """The rows, as Markdown."""
-    head = "| figure | measured against | ours | the other | ratio (range) | target | met |\n|---|---|---|---|---|---|---|\n"
-    return head + "".join(_table_line(line) + "\n" for line in lines)
+    head = "| figure | measured against | ours | the other | ratio (range) | target | met |\n"
+    return head + "|---|---|---|---|---|---|---|\n" + "".join(_table_line(line) + "\n" for line in lines)
 
 
 def _table_line(line: Line) -> str:
     if isinstance(line, NotMeasured):
         return f"| {line.figure} | not measured: {line.why} | | | | | |"
+    if isinstance(line, Failed):
+        return f"| {line.figure} | came to nothing: {line.why} | | | | | **no** |"
     if isinstance(line, Fact):
         note = f" ({line.note})" if line.note else ""
         return f"| {line.figure}{note} | | {line.value} | | | | |"
@@ -48,7 +50,7 @@ def _amount(value: float, unit: str) -> str:
 def summary(findings: Findings) -> str:
     """The last line of a run."""
     met, judged, missing = findings.verdict()
-    rest = f"; {missing} rows could not be measured here" if missing else ""
+    rest = f"; {missing} {'row' if missing == 1 else 'rows'} could not be measured here" if missing else ""
     return f"{met} of {judged} targets met{rest}"
 
 
@@ -79,8 +81,8 @@ def write(findings: Findings, facts: Mapping[str, str], plan: str, plots: list[t
     text += f"- Form of the run: {plan}\n"
     text += f"\n## Targets\n\n{table(findings.lines)}\n**{summary(findings)}.**\n"
     text += (
-        "\n## What a request costs\n\nProcessor time by who spent it, and bytes in the write-ahead log; medians of all rounds. "
-        "On a machine that is shared these say more than rates do.\n\n" + costs(findings)
+        "\n## What a request costs\n\nProcessor time by who spent it, and bytes in the write-ahead log; medians of all "
+        "rounds. On a machine that is shared these say more than rates do.\n\n" + costs(findings)
     )
     if plots:
         text += "\n## Plots\n\n" + "".join(f"![{title}](plots/{name})\n\n" for name, title in plots)
@@ -106,6 +108,8 @@ def plain(line: Line) -> str:
     """A row in one line, for the terminal."""
     if isinstance(line, NotMeasured):
         return f"[yellow]–[/yellow] {line.figure}: not measured: {line.why}"
+    if isinstance(line, Failed):
+        return f"[red]✗[/red] {line.figure} came to nothing: {line.why}"
     if isinstance(line, Fact):
         return f"  {line.figure}: [bold]{line.value}[/bold]"
     mark = {None: " ", True: "[green]✓[/green]", False: "[red]✗[/red]"}[line.met]
@@ -113,6 +117,8 @@ def plain(line: Line) -> str:
     return f"{mark} {line.figure}: [bold]{line.ratio:.2f} x[/bold] {line.against}{target}"
 
 
-def failed(findings: Findings) -> list[Row]:
+def failed(findings: Findings) -> list[Line]:
     """Rows whose target was not met."""
-    return [row for row in findings.rows if row.met is False]
+    return [
+        line for line in findings.lines if isinstance(line, Failed) or (isinstance(line, Row) and line.met is False)
+    ]

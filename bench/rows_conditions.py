@@ -28,7 +28,9 @@ async def growth(bench: Bench) -> list[Line]:
     for number in range(1, plan.rounds + 1):
         for size in plan.grown:
             async with AsyncExitStack() as stack:
-                database = whole.get(size) or await stack.enter_async_context(database_of(bench, stocks[size]))
+                database = whole.get(size)
+                if database is None:
+                    database = await stack.enter_async_context(database_of(bench, stocks[size]))
                 driven = await _measure_grown(bench, database, number)
             rates[size].append(driven.rate)
     for database in whole.values():
@@ -150,4 +152,5 @@ async def processes(bench: Bench) -> list[Line]:
         await audit(bench, "the gateways", whole)
     rounds = tuple(zip(two.rates, one.rates, strict=True))
     note = "both processors are shared with the database and the load here"
-    return [Row("processes", "COLLECT through 2 gateway processes on one database", "1 process", "/s", rounds, note=note)]
+    figure = "COLLECT through 2 gateway processes on one database"
+    return [Row("processes", figure, "1 process", "/s", rounds, note=note)]

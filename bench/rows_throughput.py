@@ -4,11 +4,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from bench import sides
-from bench.drive import Bench, Side, audit, audit_tables, in_turn, looking_up, metered, once, over_http, texts_of, under_pgbench
+from bench.drive import (
+    Bench,
+    Side,
+    audit,
+    audit_tables,
+    in_turn,
+    looking_up,
+    metered,
+    once,
+    over_http,
+    texts_of,
+    under_pgbench,
+)
 from bench.errors import NotHere
 from bench.findings import Line, NotMeasured, Row, Target
 from bench.ground import Ground
-from bench.load import Texts
 from bench.plan import CONNECTIONS, PEER_WORKERS, PGBENCH_CLIENTS
 from bench.stock import Database, Stock
 
@@ -107,7 +118,7 @@ async def lookup(bench: Bench) -> list[Line]:
         database = await stack.enter_async_context(database_of(bench, stock))
         served = await stack.enter_async_context(sides.gateway(ground, database, None))
         ours = looking_up(GATEWAY, served, records)
-        alone = under_pgbench(bench, "lookup", database, Texts("", ""))
+        alone = under_pgbench(bench, "lookup", database, None)
         driven = [ours, alone]
         try:
             peer = await stack.enter_async_context(sides.fastify(ground, database))

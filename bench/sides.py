@@ -149,5 +149,3 @@ def ensure_environment() -> None:
             __import__(module)
         except ImportError as error:
             raise BenchError(f"{module} is missing: install requirements-bench.txt, as `make bench` does") from error
-
-

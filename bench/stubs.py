@@ -28,7 +28,7 @@ _TOLD = _answer(b'{"errorCode":"200","message":"applied"}')
 _SAME = _answer(json.dumps({"padding": "x" * 1500}).encode())
 
 
-class _Stub(asyncio.Protocol):
+class Stub(asyncio.Protocol):
     """Cuts what arrives into requests and answers them in order."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class _Stub(asyncio.Protocol):
             self._transport.write(answer)
 
 
-class _Ecms(_Stub):
+class Ecms(Stub):
     """ECMS: a token at once, anything else after `delay_s`. `GET /count` says how many statuses it was told."""
 
     delay_s = 0.0
@@ -65,20 +65,20 @@ class _Ecms(_Stub):
 
     def answer(self, request: bytes) -> None:
         if request.startswith(b"GET /count"):
-            self.write(_answer(json.dumps({"told": _Ecms.told}).encode()))
+            self.write(_answer(json.dumps({"told": Ecms.told}).encode()))
         elif request.startswith(b"POST /accounts/"):
             self.write(_TOKEN)
         else:
-            asyncio.get_running_loop().call_later(_Ecms.delay_s, self._apply)
+            asyncio.get_running_loop().call_later(Ecms.delay_s, self._apply)
 
     def _apply(self) -> None:
-        _Ecms.told += 1
+        Ecms.told += 1
         self.write(_TOLD)
 
 
 async def _serve(kind: str, port_file: Path) -> None:
     server = await asyncio.get_running_loop().create_server(
-        _Ecms if kind == "ecms" else _Stub, "127.0.0.1", 0, backlog=1024
+        Ecms if kind == "ecms" else Stub, "127.0.0.1", 0, backlog=1024
     )
     port_file.write_text(str(server.sockets[0].getsockname()[1]))
     await server.serve_forever()
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0)
     parser.add_argument("--port-file", type=Path, required=True)
     asked = parser.parse_args()
-    _Ecms.delay_s = asked.delay_ms / 1000
+    Ecms.delay_s = asked.delay_ms / 1000
     threading.Thread(target=leave_with_parent, daemon=True).start()
     uvloop.run(_serve(asked.kind, asked.port_file))
 

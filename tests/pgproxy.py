@@ -81,7 +81,6 @@ class PostgresProxy:
             asyncio.create_task(self._to_client(server_reader, link)),
         ]
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             # What is kept back still has to be delivered after its sender has gone.
             await asyncio.wait({pumps[0]})
         finally:
@@ -100,6 +99,7 @@ class PostgresProxy:
                     link.order, self._order = self._order, None
                     if link.order is Spoil.CUT_BEFORE:
                         self._struck.set()
+                        link.client.transport.abort()
                         return
                     if link.order is Spoil.HOLD:
                         self._struck.set()
@@ -113,7 +113,7 @@ class PostgresProxy:
                 if link.order is Spoil.SWALLOW:
                     self._struck.set()
                     link.client.transport.abort()
-                    return
+                    break
                 if link.order is Spoil.SILENCE:
                     self._struck.set()
                     continue
@@ -126,8 +126,8 @@ class PostgresProxy:
                     self._struck.set()
                 if link.order is Spoil.CUT_AFTER:
                     self._struck.set()
-                    link.client.close()
-                    return
+                    break
+        link.client.close()
 
 
 class _Link:

@@ -75,6 +75,12 @@ class World:
         finally:
             await connection.close()
 
+    async def noted(self) -> None:
+        """Until the gateway has noted that ECMS was told of everything."""
+        async with asyncio.timeout(20):
+            while await self.fetch("SELECT FROM event WHERE state <> 'TOLD'"):
+                await asyncio.sleep(0.02)
+
     async def told(self, count: int) -> list[dict[str, Any]]:
         """What ECMS has been told, once it is `count` events."""
         async with asyncio.timeout(20):

@@ -13,6 +13,7 @@ import typer
 
 from connect_gateway import server
 from connect_gateway.administration import client_app, tasks_app
+from connect_gateway.backup_command import backup, restore
 from connect_gateway.certification.command import certify_till
 from connect_gateway.commandline import DataDir, complete_settings, read_settings
 from connect_gateway.conformance.command import conformance
@@ -21,6 +22,7 @@ from connect_gateway.keys import KeysError, generate_keys_file
 from connect_gateway.ledger.migrate import MigrationError, migrate
 from connect_gateway.load_demo import show_load_demo
 from connect_gateway.processes import StartError
+from connect_gateway.reconcile_command import reconcile
 from connect_gateway.sandbox import run_sandbox
 
 # Rich tracebacks would print local variables, secrets among them.
@@ -33,6 +35,9 @@ app = typer.Typer(
 app.add_typer(client_app, name="client")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(journal_app, name="journal")
+app.command()(reconcile)
+app.command()(backup)
+app.command()(restore)
 app.command()(conformance)
 app.command(name="certify-till")(certify_till)
 

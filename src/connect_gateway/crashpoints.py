@@ -24,6 +24,7 @@ TRANSACTIONS = (
     "overdue",
     "shift",
     "copy",
+    "inquiry",
     "attempt",
     "grant",
     "refresh",

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from connect_gateway.demo_parcels import COD, COLLECTED_RECEIPT, RETURN
+from connect_gateway.domain.codes import show_reference
+from connect_gateway.domain.reconciliation import Kind as BreakKind
+from connect_gateway.domain.reconciliation import Remedy
 from connect_gateway.domain.shifts import Difference
 from connect_gateway.domain.states import Kind, State, TransactionType
 from connect_gateway.edges import patterns
@@ -36,7 +40,11 @@ def answer(properties: Schema, *, optional: tuple[str, ...] = (), **facts: Any) 
     return {"type": "object", "properties": properties, "required": required, **facts}
 
 
-_LINES = {"type": "array", "items": text(maxLength=32), "description": "Lines of at most 32 columns."}
+_LINES = {
+    "type": "array",
+    "items": text(maxLength=32, examples=["    ACKNOWLEDGEMENT RECEIPT"]),
+    "description": "Lines of at most 32 columns.",
+}
 _MONEY = {
     "amountDue": ref("Amount"),
     "amountTendered": ref("Amount"),
@@ -47,7 +55,7 @@ _WHAT = {
     "transactionId": ref("Uuid"),
     "type": one_of_words(*TransactionType),
     "reference": ref("ShownReference"),
-    "trackingNumber": text("[!-~]{1,48}"),
+    "trackingNumber": text("[!-~]{1,48}", examples=[COD.tracking_number]),
 }
 _SIDE = or_null(
     answer({"type": or_null(one_of_words(*TransactionType)), "state": ref("TransactionState"), "amount": ref("Amount")})
@@ -58,24 +66,38 @@ _SUMS = {
     "additionalProperties": answer({"count": {"type": "integer", "minimum": 1}, "amount": ref("Amount")}),
 }
 _PROBLEM: Schema = {
-    "type": text(TYPE_BASE + "[a-z-]+", format="uri"),
-    "title": text(),
-    "status": {"type": "integer", "minimum": 400, "maximum": 599},
-    "detail": text(),
-    "code": text("[a-z]+(-[a-z]+)*"),
-    "field": text(description="The field of the request that is at fault, where there is one."),
+    "type": text(TYPE_BASE + "[a-z-]+", format="uri", examples=[TYPE_BASE + "wrong-label"]),
+    "title": text(examples=["Wrong label"]),
+    "status": {"type": "integer", "minimum": 400, "maximum": 599, "examples": [409]},
+    "detail": text(examples=["the label is another parcel's"]),
+    "code": text("[a-z]+(-[a-z]+)*", examples=["wrong-label"]),
+    "field": text(
+        description="The field of the request that is at fault, where there is one.", examples=["trackingNumber"]
+    ),
 }
 
 ANSWERS: dict[str, Schema] = {
-    "ShownReference": text("[0-9]{4}-[0-9]{4}-[0-9]{4}", description="A reference as people read it."),
-    "Time": text(patterns.RFC3339_TIME, description="RFC 3339 in Philippine time, to the millisecond."),
-    "ReceiptNumber": text(patterns.RECEIPT_NUMBER, description="Store, terminal, the terminal's own count."),
+    "ShownReference": text(
+        "[0-9]{4}-[0-9]{4}-[0-9]{4}",
+        description="A reference as people read it.",
+        examples=[show_reference(COD.reference)],
+    ),
+    "Time": text(
+        patterns.RFC3339_TIME,
+        description="RFC 3339 in Philippine time, to the millisecond.",
+        examples=["2026-11-22T10:30:00.000+08:00"],
+    ),
+    "ReceiptNumber": text(
+        patterns.RECEIPT_NUMBER, description="Store, terminal, the terminal's own count.", examples=[COLLECTED_RECEIPT]
+    ),
     "TransactionState": one_of_words("APPROVED", "DECLINED", "REVERSED"),
     "Verdict": answer(
         {
             "cash": one_of_words("KEEP", "RETURN", "NONE"),
             "parcel": one_of_words("RELEASE", "ACCEPT", "HOLD", "REFUSE"),
-            "display": text(r"[^\n]{1,32}(\n[^\n]{1,32})?"),
+            "display": text(
+                r"[^\n]{1,32}(\n[^\n]{1,32})?", examples=["PAID - RELEASE PARCEL\nKEEP CASH, GIVE RECEIPT"]
+            ),
         },
         description="What the clerk does with the cash and the parcel; NONE: do not move the cash.",
     ),
@@ -84,7 +106,7 @@ ANSWERS: dict[str, Schema] = {
             "number": ref("ReceiptNumber"),
             "copy": {"type": "integer", "minimum": 0, "description": "0, or which reprint this is."},
             "text": _LINES,
-            "verificationCode": text("[A-Z2-7]{4}-[A-Z2-7]{4}"),
+            "verificationCode": text("[A-Z2-7]{4}-[A-Z2-7]{4}", examples=["VLLB-WK64"]),
         }
     ),
     "FoundReference": answer(
@@ -164,6 +186,61 @@ ANSWERS: dict[str, Schema] = {
             "verdict": ref("Verdict"),
         }
     ),
+    "ShownShift": {
+        "allOf": [
+            ref("ClosedShift"),
+            answer(
+                {
+                    "late": {
+                        "type": "array",
+                        "items": answer(
+                            {
+                                "transactionId": ref("Uuid"),
+                                "type": one_of_words(*TransactionType),
+                                "state": ref("TransactionState"),
+                                "amount": ref("Amount"),
+                                "at": ref("Time"),
+                            }
+                        ),
+                        "description": "What changed after the close, in the order of its coming.",
+                    }
+                }
+            ),
+        ]
+    },
+    "Reconciliation": answer(
+        {
+            "businessDate": text(patterns.DATE, format="date"),
+            "madeAt": ref("Time"),
+            "ecms": one_of_words("not-asked", "file", "inquired", "unavailable"),
+            "shifts": answer({"closed": {"type": "integer"}, "open": {"type": "integer"}}),
+            "cash": answer({"counted": ref("Sum"), "ledger": ref("Sum")}),
+            "sums": answer(
+                {
+                    "tills": ref("SumsByType"),
+                    "ledger": ref("SumsByType"),
+                    "told": ref("SumsByType"),
+                    "ecms": or_null(ref("SumsByType")),
+                }
+            ),
+            "breaks": {
+                "type": "object",
+                "propertyNames": {"enum": [str(kind) for kind in BreakKind]},
+                "additionalProperties": {"type": "integer", "minimum": 1},
+            },
+            "forPeople": {"type": "integer", "minimum": 0},
+            "healed": {
+                "type": "array",
+                "items": answer({"remedy": one_of_words(*Remedy), "subject": ref("Uuid"), "detail": text()}),
+            },
+            "listed": {
+                "type": "array",
+                "items": answer(
+                    {"break": one_of_words(*BreakKind), "subject": text(), "store": text("[0-9]{4}"), "detail": text()}
+                ),
+            },
+        }
+    ),
     "Sum": text(r"[0-9]+\.[0-9]{2}", description="A sum of amounts, in PHP."),
     "SumsByType": _SUMS
     | {"additionalProperties": answer({"count": {"type": "integer", "minimum": 1}, "amount": ref("Sum")})},
@@ -179,7 +256,12 @@ ANSWERS: dict[str, Schema] = {
                     "text": _LINES,
                     "barcodes": {
                         "type": "array",
-                        "items": answer({"symbology": one_of_words("CODE128", "GS1-128"), "data": text("[0-9]+")}),
+                        "items": answer(
+                            {
+                                "symbology": one_of_words("CODE128", "GS1-128"),
+                                "data": text("[0-9]+", examples=[RETURN.reference]),
+                            }
+                        ),
                     },
                 }
             ),

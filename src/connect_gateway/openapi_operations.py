@@ -210,6 +210,21 @@ _COUNTER = (
         },
         body_examples={"quietShift": {"cashCounted": "0.00", "transactions": []}},
     ),
+    Operation(
+        "get",
+        "/pos/v1/shifts/{businessDate}/{pos}/{shift}",
+        "showShift",
+        "pos",
+        "A closed shift, and whatever of it changed after the close",
+        {200: _json("ShownShift")},
+        roles=("pos",),
+        codes=("wrong-terminal", "unknown-shift"),
+        path_examples={
+            "businessDate": {"quietShift": demo.BUSINESS_DATE.isoformat()},
+            "pos": {"quietShift": "1"},
+            "shift": {"quietShift": "99"},
+        },
+    ),
 )
 
 _KIOSK = (
@@ -356,6 +371,17 @@ _OPERATING = (
             ("resend", "Send the event again that a task is about, and close the task"),
             ("close", "Close a task that a person has looked after"),
         )
+    ),
+    Operation(
+        "get",
+        "/admin/v1/reconciliations/{businessDate}",
+        "showReconciliation",
+        "admin",
+        "The newest comparison of tills, ledger and ECMS for a business date",
+        {200: _json("Reconciliation")},
+        roles=("admin",),
+        codes=("unknown-reconciliation",),
+        path_examples={"businessDate": {"demo": demo.BUSINESS_DATE.isoformat()}},
     ),
     Operation(
         "get", "/openapi.json", "showDocument", "operating", "This document", {200: Answer({JSON: {"type": "object"}})}

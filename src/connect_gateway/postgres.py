@@ -86,7 +86,8 @@ class EmbeddedPostgres:
     """One PostgreSQL server on loopback that keeps its data, port and password in `data_dir`.
 
     With `keep_port`, a port of an earlier start that stays taken by something else is an error, otherwise
-    a new port is chosen. `settings` are PostgreSQL's, beside or in place of our own. Use `start` and `stop`, or `async with`, which gives the server itself.
+    a new port is chosen. `settings` are PostgreSQL's, beside or in place of our own. Use `start` and `stop`,
+    or `async with`, which gives the server itself.
     """
 
     def __init__(self, data_dir: Path, *, keep_port: bool = False, settings: Mapping[str, str] | None = None) -> None:
@@ -362,6 +363,15 @@ class EmbeddedPostgres:
                 await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
         finally:
             await connection.close()
+
+
+def running_url(data_dir: Path) -> str | None:
+    """The URL of the server that some program runs on `data_dir` at the moment; None where nobody does."""
+    if _postmaster(data_dir.resolve() / "pgdata") is None:
+        return None
+    password = json.loads((data_dir / "passwords.json").read_text(encoding="utf-8"))[ROLE]
+    port = int((data_dir / "port").read_text(encoding="ascii"))
+    return f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}"
 
 
 def _noted_pid(pgdata: Path) -> int | None:

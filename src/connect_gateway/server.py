@@ -28,6 +28,7 @@ from connect_gateway.edges.kiosk import KioskEdge
 from connect_gateway.edges.oauth import OAuthEdge
 from connect_gateway.edges.operating import OperatingEdge
 from connect_gateway.edges.pos import PosEdge
+from connect_gateway.edges.reconciliations import ReconciliationEdge
 from connect_gateway.edges.shifts import ShiftEdge
 from connect_gateway.keys import Keys, KeysError, load_keys
 from connect_gateway.ledger import clients, events, parcels, sandbox_clock
@@ -185,6 +186,7 @@ def _application(gateway: Gateway) -> web.Application:
         KioskEdge(gateway),
         EcmsEdge(gateway),
         OperatingEdge(gateway),
+        ReconciliationEdge(gateway),
         DocumentationEdge(gateway, openapi.document),
     ):
         app.add_routes(edge.routes())

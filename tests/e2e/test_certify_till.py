@@ -21,6 +21,8 @@ from connect_gateway.certification.exercises import EXERCISES
 from connect_gateway.certification.stage import open_stage
 from connect_gateway.processes import choose_port
 
+pytestmark = pytest.mark.timeout(300)
+
 QUICK = ("--timeout-s=1", "--give-up-s=6", "--first-wait-s=0.1", "--longest-wait-s=0.8")
 COMMAND = (sys.executable, "-m", "connect_gateway", "certify-till", *QUICK)
 
@@ -43,7 +45,7 @@ def test_the_command_writes_its_reports(tmp_path: Path) -> None:
     options = [f"--{name}={file}" for name, file in files.items()]
     done = subprocess.run(
         [*COMMAND, "--only=wrong-label", "--only=gateway-restarts", *options],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("2 passed, 0 failed\n")
@@ -52,20 +54,6 @@ def test_the_command_writes_its_reports(tmp_path: Path) -> None:
     ]
     assert ET.fromstring(files["junit"].read_bytes()).get("failures") == "0"  # noqa: S314 - our own
     assert "REHEARSAL PASSED: 2 exercises" in files["html"].read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["--only=no-such"], "no exercise is called no-such"),
-        (["--listen=70000"], "a port is a number"),
-        (["--", "till", "{url}"], "lacks placeholders: action"),
-    ],
-)
-def test_what_cannot_be_played_is_not_judged(options: list[str], complaint: str) -> None:
-    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert complaint in " ".join(done.stderr.replace("│", " ").split())
 
 
 @pytest.fixture
@@ -80,7 +68,7 @@ def test_a_person_at_the_till(state: Path) -> None:
         [*COMMAND, "--manual", f"--listen={port}", "--only=void"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as judge:  # fmt: skip
-        too_long = threading.Timer(90, judge.kill)
+        too_long = threading.Timer(240, judge.kill)
         too_long.start()
         said = _serve(judge, port, state)
         too_long.cancel()

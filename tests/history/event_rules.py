@@ -99,9 +99,20 @@ def _once_and_in_order(
         if times > 1:
             yield violation("I6", "applied-twice", tracking, f"{event_id} was applied {times} times", *touched)
     order = {row.event_id: row.sequence for row in rows}
-    heard = [order[event_id] for event_id in applied if event_id in order]
-    if heard != sorted(heard):
-        yield violation("I6", "out-of-order", tracking, f"ECMS applied the events in the order {heard}", *touched)
+    heard: set[int] = set()
+    for one in ours:
+        sequence = order.get(one.event_id)
+        if sequence is None:
+            if one.applied:
+                text = f"ECMS applied {one.status} as {one.event_id}, and the ledger has no such event"
+                yield violation("I6", "event-without-change", tracking, text, *touched)
+            continue
+        if not heard >= set(range(1, sequence)):
+            text = f"ECMS was told event {sequence} when it had applied {sorted(heard)}"
+            yield violation("I6", "out-of-order", tracking, text, *touched)
+            return
+        if one.applied:
+            heard.add(sequence)
 
 
 def codes(index: Index) -> Iterator[Violation]:

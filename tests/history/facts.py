@@ -68,7 +68,7 @@ async def gather(
         parcels=known,
         endings=endings,
         states={reference: found for reference, found in states.items() if found is not None},
-        deliveries={tracking: found for tracking, found in deliveries.items() if found is not None},
+        deliveries=deliveries,
         events=rows.events,
         terminals=rows.terminals,
         tasks=rows.tasks,
@@ -98,11 +98,13 @@ async def _answer(client: WireClient, path: str) -> Answer:
     raise NotCalm(path)
 
 
-async def _deliveries(control: EcmsControl, tracking: str) -> tuple[Delivery, ...] | None:
+async def _deliveries(control: EcmsControl, tracking: str) -> tuple[Delivery, ...]:
     try:
         events = await control.history(tracking)
-    except ControlFailed:
-        return None
+    except ControlFailed as failed:
+        if ": 404 " not in str(failed):
+            raise
+        return ()
     return tuple(_delivery(event) for event in events)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from connect_simulators.wire import Answer, NoAnswer, WireClient
 
-from history.records import Fate, Operation, digits
+from history.records import SALES, Fate, Operation, digits
 
 _NOTHING_HAPPENED = frozenset({"database-unavailable", "overloaded", "ecms-unavailable"})
 """503s that say of themselves that nothing was done; any other leaves the fate open."""
@@ -112,6 +112,8 @@ class RecordingWire(WireClient):
         self._recorder = recorder
         self._who = who
         self._store = store
+        self.sent: dict[str, Mapping[str, Any]] = {}
+        """What was last sent under each transaction's id."""
 
     async def request(
         self, method: str, path: str, *, json: Any | None = None, headers: Mapping[str, str] | None = None
@@ -120,6 +122,8 @@ class RecordingWire(WireClient):
         if named is None:
             return await super().request(method, path, json=json, headers=headers)
         pending = self._recorder.begin(self._who, *named[:2], self._store, named[2])
+        if pending.action in SALES:
+            self.sent[pending.subject] = pending.content
         answer = None
         try:
             answer = await super().request(method, path, json=json, headers=headers)

@@ -174,7 +174,22 @@ TEXTS = [
     "true",
 ]
 NOT_TEXT: list[Any] = [None, True, 1, 1.5, [], {}, ["COLLECT"], {"type": "COLLECT"}]
-AMOUNTS = [200, 200.0, 4000.01, 1e2, -0.0, "200", "200.0", "1.005", "-1.00", "-0.00", "+1.00", "1e2", "1E+2", "1_000.00"]
+AMOUNTS = [
+    200,
+    200.0,
+    4000.01,
+    1e2,
+    -0.0,
+    "200",
+    "200.0",
+    "1.005",
+    "-1.00",
+    "-0.00",
+    "+1.00",
+    "1e2",
+    "1E+2",
+    "1_000.00",
+]
 AMOUNTS += ["NaN", "Infinity", " 1.00", "1.00\n", "1,000.00", "١.٠٠", "12345678901.00", "9" * 5_000 + ".00"]
 
 
@@ -219,11 +234,23 @@ async def test_every_field_of_the_other_messages_refuses_what_it_cannot_be(world
 async def test_content_types_and_encodings(world: World) -> None:
     for edge, method, path, good in WITH_BODY:
         text = json.dumps(good()).encode()
-        for type_ in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "image/png"):
+        for type_ in (
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "text/json",
+            "image/png",
+        ):
             reply = await getattr(world, edge).call(method, path, raw=text, headers={"Content-Type": type_})
             malformed(edge, reply, 415, "unsupported-media-type")
         bomb = gzip.compress(b" " * 10_000_000)
-        for raw, encoding in ((gzip.compress(text), "gzip"), (bomb, "gzip"), (text, "br"), (text, "deflate"), (text, "x")):
+        for raw, encoding in (
+            (gzip.compress(text), "gzip"),
+            (bomb, "gzip"),
+            (text, "br"),
+            (text, "deflate"),
+            (text, "x"),
+        ):
             reply = await getattr(world, edge).call(method, path, raw=raw, headers={"Content-Encoding": encoding})
             malformed(edge, reply, 415, "unsupported-media-type")
         malformed(edge, await getattr(world, edge).call(method, path, raw=gzip.compress(text)))
@@ -267,7 +294,18 @@ async def test_paths_and_methods_that_are_not_there(world: World) -> None:
 
 
 async def test_paths_that_name_what_cannot_be(world: World) -> None:
-    for reference in ("1", "0" * 13, "A" * 12, "٩" * 12, "９" * 12, "9917_6789_0023", "x" * 2_000, "%00" * 12, "%0d%0a", "' OR 1=1"):
+    for reference in (
+        "1",
+        "0" * 13,
+        "A" * 12,
+        "٩" * 12,
+        "９" * 12,
+        "9917_6789_0023",
+        "x" * 2_000,
+        "%00" * 12,
+        "%0d%0a",
+        "' OR 1=1",
+    ):
         refusal(await world.till.look_up(reference), 400, "malformed-request")
     for id_ in ("1", ID[:-1], ID + "0", ID.replace("-", ""), "urn:uuid:" + ID, ID[:-1] + "１", "%00", "x" * 36):
         refusal(await world.till.put(id_, transaction()), 400, "malformed-request")
@@ -474,7 +512,11 @@ async def test_no_secret_and_no_number_of_a_customer_is_ever_logged_or_measured(
         await world.till.collect(parcel, transaction_id)
         await world.till.reverse(transaction_id)
         answer = {"trackingNumber": next_tracking_number(), "merchant": "A"}
-        world.ecms_server.answers["returns"] = [(404, {"message": f"no {canary}"}), (500, {"message": canary}), (200, answer)]
+        world.ecms_server.answers["returns"] = [
+            (404, {"message": f"no {canary}"}),
+            (500, {"message": canary}),
+            (200, answer),
+        ]
         for _ in range(3):
             body = RETURN | {"mobileNumber": canary}
             await world.kiosk.call("PUT", f"/kiosk/v1/returns/{uuid.uuid4()}", body)
@@ -509,8 +551,16 @@ async def test_no_secret_and_no_number_of_a_customer_is_ever_logged_or_measured(
 
 async def dump(world: World) -> list[Any]:
     rows: list[Any] = []
-    for table in ("reference", "transaction", "journal", "event", "contact", "token", "client", "return_request", "task"):
+    for table in (
+        "reference",
+        "transaction",
+        "journal",
+        "event",
+        "contact",
+        "token",
+        "client",
+        "return_request",
+        "task",
+    ):
         rows += await world.fetch(f"SELECT * FROM {table}")
     return rows
-
-

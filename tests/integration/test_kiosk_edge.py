@@ -156,7 +156,9 @@ async def test_ecms_own_return_code_and_expiry_are_used(world: World) -> None:
     assert event["returnCode"].replace("-", "") == "991767890023"
 
     await world.set_clock(expires_at + timedelta(seconds=1))
-    refusal(await world.till.put(str(uuid.uuid4()), accept(world.till, "991767890023")), 409, "expired", parcel="REFUSE")
+    refusal(
+        await world.till.put(str(uuid.uuid4()), accept(world.till, "991767890023")), 409, "expired", parcel="REFUSE"
+    )
     refusal(await ask(world), 409, "return-expired")
 
 

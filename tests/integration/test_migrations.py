@@ -36,9 +36,7 @@ async def test_many_programs_may_start_at_once_on_an_empty_database(empty_url: s
     await connection.close()
 
 
-async def test_a_migration_that_fails_leaves_nothing_of_itself(
-    empty_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_migration_that_fails_leaves_nothing_of_itself(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     good = Migration(1, "good", "CREATE TABLE a (n int);\n-- a comment; with a semicolon;\nCREATE TABLE b (n int);\n")
     bad = Migration(2, "bad", "CREATE TABLE c (n int);\nCREATE TABLE a (n int);\n")
     assert good.statements == ["CREATE TABLE a (n int)", "CREATE TABLE b (n int)"]
@@ -99,7 +97,9 @@ BROKEN = {
     # What each invariant's second guard, the one in the database, must refuse.
     "a reference done by nobody": "UPDATE reference SET state = 'DONE'",
     "a reference open but done": "UPDATE reference SET done_by = gen_random_uuid(), done_store = '0166'",
-    "a parcel released elsewhere": "UPDATE reference SET state = 'DONE', done_by = gen_random_uuid(), done_store = '0001'",
+    "a parcel released elsewhere": (
+        "UPDATE reference SET state = 'DONE', done_by = gen_random_uuid(), done_store = '0001'"
+    ),
     "a COD parcel without an amount": "UPDATE reference SET amount_due = 0",
     "more than the cash limit": "UPDATE reference SET amount_due = 400001",
     "a state that is none": "UPDATE reference SET state = 'EXPIRED'",
@@ -110,8 +110,8 @@ BROKEN = {
     "a decline without a code": "UPDATE transaction SET state = 'DECLINED', receipt_number = NULL",
     "a second approval of a reference": (
         "INSERT INTO transaction SELECT store_id, gen_random_uuid(), pos, type, reference, shift, business_date, clerk,"
-        " scanned_label, tender, amount_tendered, state, code, tracking_number, amount_due, change, '0166-001-00000002',"
-        " occurred_at, reversed_at, reversal_reason, status, answer FROM transaction"
+        " scanned_label, tender, amount_tendered, state, code, tracking_number, amount_due, change,"
+        " '0166-001-00000002', occurred_at, reversed_at, reversal_reason, status, answer FROM transaction"
     ),
     "a receipt number twice": (
         "INSERT INTO transaction SELECT store_id, gen_random_uuid(), pos, type, '182212342345', shift, business_date,"

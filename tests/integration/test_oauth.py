@@ -115,11 +115,23 @@ async def test_what_is_no_token_request(world: World) -> None:
         ({"form": CREDENTIALS | {"client_id": "tíll"}}, 400, "invalid_request"),
         ({"form": CREDENTIALS | {"client_secret": "x" * 201}}, 400, "invalid_request"),
         ({"query": "grant_type=client_credentials&client_id=till&client_secret=%ff%fe"}, 400, "invalid_request"),
-        ({"form": b"\xff\xfe", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 400, "invalid_request"),
+        (
+            {"form": b"\xff\xfe", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+            400,
+            "invalid_request",
+        ),
         ({"form": b"{}", "headers": {"Content-Type": "application/json"}}, 400, "invalid_request"),
-        ({"form": b"a=1&" * 30, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 400, "invalid_request"),
+        (
+            {"form": b"a=1&" * 30, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+            400,
+            "invalid_request",
+        ),
         ({"form": b"x" * 65_537}, 413, "invalid_request"),
-        ({"form": {"grant_type": "client_credentials"}, "headers": {"Authorization": "Basic ###"}}, 400, "invalid_request"),
+        (
+            {"form": {"grant_type": "client_credentials"}, "headers": {"Authorization": "Basic ###"}},
+            400,
+            "invalid_request",
+        ),
         ({"form": {"grant_type": "client_credentials"}, "basic": "no colon"}, 400, "invalid_request"),
         ({"form": CREDENTIALS | {"grant_type": "refresh_token", "refresh_token": "unknown"}}, 400, "invalid_grant"),
         ({}, 400, "invalid_request"),
@@ -253,7 +265,16 @@ async def test_each_role_opens_its_own_edge_alone(world: World) -> None:
                 assert unknown.status == 401
 
 
-NO_TOKENS = ["", "Bearer", "Bearer ", "Basic dGlsbDp4", "Token abc", "Bearer " + "x" * 201, "Bearer \xff", "bearer\tabc"]
+NO_TOKENS = [
+    "",
+    "Bearer",
+    "Bearer ",
+    "Basic dGlsbDp4",
+    "Token abc",
+    "Bearer " + "x" * 201,
+    "Bearer \xff",
+    "bearer\tabc",
+]
 
 
 async def test_what_is_no_bearer_token(world: World) -> None:

@@ -124,10 +124,10 @@ COUNTER = (
     ),
     Defect(
         "receipt-gap",
-        "every sale takes two receipt numbers",
+        "receipts are numbered by the journal, in which refusals and reversals stand, too",
         _DECIDE,
         "    receipts = terminal.receipts + 1\n",
-        "    receipts = terminal.receipts + 2\n",
+        "    receipts = terminal.journal_length + 1\n",
     ),
     Defect(
         "decline-takes-a-number",

@@ -58,18 +58,19 @@ class Verdict:
         return bool(self.caught_by) if self.defect is not None else not (self.caught_by or self.run.count("not run"))
 
 
-def copy_of_source(directory: Path) -> Path:
-    """A copy of the gateway's source below `directory`, with what was compiled of it, for a quick start."""
-    shutil.copytree(PACKAGE, directory / PACKAGE.name)
-    return directory / PACKAGE.name
+def copy_of_source(target: Path, source: Path = PACKAGE.parent) -> Path:
+    """Copies the gateway's package from `source` into `target`, with what was compiled of it, for a quick start."""
+    return Path(shutil.copytree(source / PACKAGE.name, target / PACKAGE.name))
 
 
-async def try_out(defect: Defect | None, database_server: str, only: Sequence[str] = ()) -> Verdict:
+async def try_out(
+    defect: Defect | None, database_server: str, only: Sequence[str] = (), source: Path = PACKAGE.parent
+) -> Verdict:
     """Starts a gateway with the defect, or the unchanged one, and judges it."""
     verdict = Verdict(defect)
     with tempfile.TemporaryDirectory(prefix="connect-judged-", ignore_cleanup_errors=True) as name:
         home = Path(name)
-        package = copy_of_source(home / "source")
+        package = copy_of_source(home / "source", source)
         if defect is not None:
             put(defect, package)
         try:
@@ -87,14 +88,16 @@ async def try_all(defects: Sequence[Defect], jobs: int, console: Console) -> lis
     wanted: list[Defect | None] = [None, *defects]
     columns = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     places = asyncio.Semaphore(jobs)
+    # The source as it is now: whoever goes on working on it does not disturb the run.
     async with temporary_home("connect-mutants") as home, EmbeddedPostgres(home / "postgres") as server:
+        source = copy_of_source(home / "source").parent
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("", total=len(wanted))
 
             async def one(defect: Defect | None) -> Verdict:
                 async with places:
                     began = time.monotonic()
-                    verdict = await try_out(defect, server.url)
+                    verdict = await try_out(defect, server.url, source=source)
                     progress.update(task, advance=1, description=verdict.name)
                     console.print(_line(verdict, time.monotonic() - began), soft_wrap=True, highlight=False)
                     return verdict

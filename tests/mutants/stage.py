@@ -5,6 +5,7 @@ Every gateway is a program of its own, started from the source tree that is give
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import secrets
@@ -23,7 +24,7 @@ import asyncpg
 from connect_gateway.clock import SystemClock
 from connect_gateway.conformance.results import Run
 from connect_gateway.conformance.runner import Conduct, run, select
-from connect_gateway.conformance.scenarios import installed, load_pack
+from connect_gateway.conformance.scenarios import Pack, installed, load_pack
 from connect_gateway.conformance.wire import Places, Wire
 from connect_gateway.keys import generate_keys_file
 from connect_gateway.ledger.clients import ensure_client
@@ -68,10 +69,15 @@ async def gateway(source: Path, database_server: str, home: Path) -> AsyncIterat
 
 async def judge(standing: Standing, only: Sequence[str] = (), enough: int | None = None) -> Run:
     """Plays the scenarios against a gateway, until `enough` of them have failed."""
-    pack = load_pack(installed())
+    pack = _pack()
     conduct = Conduct(PATIENCE_S, lambda _: None, lambda _: None, enough)
     async with Wire(standing.places, standing.clients) as wire:
         return await run(wire, pack, select(pack.scenarios, only, ()), conduct)
+
+
+@functools.cache
+def _pack() -> Pack:
+    return load_pack(installed())
 
 
 def _clients() -> dict[str, dict[str, str]]:

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TillMutant:
-    """`old`, which stands once in `file` (below simulators/), becomes `new`; `short` marks the quick selection."""
+    """`old`, which stands once in `file` (below simulators/), becomes `new`.
+
+    Every exercise of `caught_by` must find something against this till. `short` marks the quick selection.
+    """
 
     name: str
     file: str
     old: str
     new: str
     does: str
+    caught_by: tuple[str, ...]
     short: bool = False
 
 
@@ -27,6 +31,7 @@ TILL_MUTANTS = (
             lambda: self._client.request("PUT", _path(next(ids, str(uuid.uuid4()))), json=entry.request),
 """,
         "sends every repeat with an id of its own",
+        ("answer-lost", "request-lost"),
         short=True,
     ),
     TillMutant(
@@ -38,6 +43,7 @@ TILL_MUTANTS = (
         self._apply({"event": "BEGUN", "at": at, "transactionId": transaction_id, "request": request})
 """,
         "writes nothing down before it has an answer",
+        ("crash-after-sending",),
     ),
     TillMutant(
         "gives-up-silently",
@@ -46,6 +52,7 @@ TILL_MUTANTS = (
         "        if tried.answer is None:\n            return self._unknown(entry.transaction_id, tried)\n"
         "        found = await self._look_for(entry, tried.attempts + 1)\n",
         "stops after the give-up time without an inquiry and without a reversal",
+        ("answers-lost", "locked-out"),
     ),
     TillMutant(
         "no-reversal",
@@ -53,6 +60,7 @@ TILL_MUTANTS = (
         "        # The till shows no verdict while it does not know, so the parcel is where it was before.\n",
         "        return self._unknown(entry.transaction_id, tried)\n",
         "inquires, and does not reverse what stays unknown",
+        ("locked-out", "late-arrival"),
     ),
     TillMutant(
         "no-inquiry",
@@ -60,6 +68,7 @@ TILL_MUTANTS = (
         "        found = await self._look_for(entry, tried.attempts + 1)\n",
         "        found = None\n",
         "reverses without an inquiry",
+        ("answers-lost", "refused-after-unknown"),
     ),
     TillMutant(
         "releases-without-an-answer",
@@ -67,6 +76,7 @@ TILL_MUTANTS = (
         'NO_ANSWER = Verdict("NONE", "HOLD",',
         'NO_ANSWER = Verdict("KEEP", "RELEASE",',
         "hands the parcel over although no answer came",
+        ("cut-off",),
     ),
     TillMutant(
         "503-is-a-refusal",
@@ -74,6 +84,7 @@ TILL_MUTANTS = (
         "_DECIDED = frozenset({201, 404, 409})",
         "_DECIDED = frozenset({201, 404, 409, 503})",
         "takes 503 for the end of the sale",
+        ("unavailable",),
         short=True,
     ),
     TillMutant(
@@ -82,6 +93,7 @@ TILL_MUTANTS = (
         "_DECIDED = frozenset({201, 404, 409})",
         "_DECIDED = frozenset({201, 403, 404, 409})",
         "takes 403 to a repeat for the end of the sale",
+        ("refused-after-unknown",),
     ),
     TillMutant(
         "401-is-the-end",
@@ -89,6 +101,7 @@ TILL_MUTANTS = (
         "        if answer.status != 401:\n",
         "        if answer.status:\n",
         "does not get a new token when its token is refused",
+        ("token-revoked",),
     ),
     TillMutant(
         "wrong-reason",
@@ -96,6 +109,7 @@ TILL_MUTANTS = (
         '{"reason": "TIMEOUT", "parcelInHand": True}',
         '{"reason": "CLERK_VOID", "parcelInHand": True}',
         "says that the clerk voided what it could not finish",
+        ("locked-out",),
     ),
     TillMutant(
         "parcel-always-in-hand",
@@ -103,6 +117,7 @@ TILL_MUTANTS = (
         '{"reason": reason, "parcelInHand": parcel_in_hand}',
         '{"reason": reason, "parcelInHand": True}',
         "says that it has the parcel when the customer has it",
+        ("void",),
     ),
     TillMutant(
         "repeats-a-refusal",
@@ -110,6 +125,7 @@ TILL_MUTANTS = (
         "        return answer.code is not None and read_verdict(body) is not None\n",
         "        return False\n",
         "sends a sale again that was refused for good",
+        ("wrong-label", "refusal-lost"),
     ),
     TillMutant(
         "ignores-retry-after",
@@ -117,6 +133,7 @@ TILL_MUTANTS = (
         "asked_for_s = retry_after_s(answer.headers)",
         "asked_for_s = 0.0",
         "does not look at Retry-After",
+        ("busy", "unavailable"),
     ),
     TillMutant(
         "sends-without-a-pause",
@@ -124,6 +141,7 @@ TILL_MUTANTS = (
         "wait_s, attempts = patience.first_wait_s, 0",
         "wait_s, attempts = 0.0, 0",
         "sends again at once, as fast as it can",
+        ("request-lost",),
     ),
     TillMutant(
         "keeps-the-cash",
@@ -131,6 +149,7 @@ TILL_MUTANTS = (
         "    return Verdict(cash, parcel, display) if known",
         '    return Verdict("KEEP" if cash == "RETURN" else cash, parcel, display) if known',
         "tells the clerk to keep the cash of a refused sale",
+        ("wrong-label",),
     ),
     TillMutant(
         "reverses-once",
@@ -139,6 +158,7 @@ TILL_MUTANTS = (
         "            left_s=0.0,\n        )\n        if tried.answer is None:\n"
         "            self._book.reversed(transaction_id)\n",
         "sends a reversal once and forgets it",
+        ("reversal-lost",),
     ),
     TillMutant(
         "any-answer-reverses",
@@ -146,6 +166,7 @@ TILL_MUTANTS = (
         "    return answer.status == 200 and reversed_\n",
         "    return reversed_ or answer.status >= 500\n",
         "takes 503 to a reversal for its end",
+        ("reversal-lost",),
     ),
     TillMutant(
         "changes-the-content",
@@ -153,6 +174,7 @@ TILL_MUTANTS = (
         "_path(transaction_id), json=entry.request),",
         '_path(transaction_id), json={**entry.request, "clerk": uuid.uuid4().hex[:9]}),',
         "names another clerk with every repeat",
+        ("answer-lost", "request-lost"),
     ),
     TillMutant(
         "404-is-an-answer",
@@ -164,6 +186,7 @@ TILL_MUTANTS = (
             return result_of(answer, Outcome.REFUSED, transaction_id=entry.transaction_id, attempts=attempts)
         outcome = _OUTCOME_OF_STATE""",
         "takes an inquiry's 404 for the proof that nothing was sold",
+        ("late-arrival",),
     ),
     TillMutant(
         "resume-forgets",
@@ -171,6 +194,7 @@ TILL_MUTANTS = (
         "            if entry.transaction_id not in self._under_way\n",
         "            if entry.transaction_id not in self._under_way and entry.reversal is not None\n",
         "does not go on with a sale after a restart",
+        ("crash-after-sending", "crash-long-ago"),
     ),
     TillMutant(
         "resume-forgets-reversals",
@@ -178,6 +202,7 @@ TILL_MUTANTS = (
         "            if entry.transaction_id not in self._under_way\n",
         "            if entry.transaction_id not in self._under_way and entry.reversal is None\n",
         "does not go on with a reversal after a restart",
+        ("crash-in-reversal",),
     ),
     TillMutant(
         "old-sales-are-made-anew",
@@ -185,6 +210,7 @@ TILL_MUTANTS = (
         "        return max(0.0, (self._clock() - entry.begun_at).total_seconds())\n",
         "        return 0.0\n",
         "sends a sale again after a restart however old it is",
+        ("crash-long-ago",),
     ),
     TillMutant(
         "sells-again-while-open",
@@ -192,6 +218,7 @@ TILL_MUTANTS = (
         "        if unsettled is not None:\n",
         "        if unsettled is not None and unsettled.reversal is None:\n",
         "sells the same parcel again while the first sale is open",
+        ("cut-off",),
     ),
     TillMutant(
         "follows-redirects",
@@ -199,6 +226,7 @@ TILL_MUTANTS = (
         "allow_redirects=False",
         "allow_redirects=True",
         "sends its request and its token to where a redirect leads",
+        ("redirect",),
     ),
     TillMutant(
         "waits-for-ever",
@@ -206,6 +234,7 @@ TILL_MUTANTS = (
         "aiohttp.ClientTimeout(total=timeout_s)",
         "aiohttp.ClientTimeout(total=None, sock_connect=timeout_s)",
         "has no time-out for an answer",
+        ("answer-late",),
     ),
     TillMutant(
         "waits-for-the-next-byte",
@@ -213,6 +242,7 @@ TILL_MUTANTS = (
         "aiohttp.ClientTimeout(total=timeout_s)",
         "aiohttp.ClientTimeout(total=None, sock_read=timeout_s)",
         "has a time-out for each byte alone",
+        ("answer-trickles",),
     ),
     TillMutant(
         "any-201-is-an-approval",
@@ -220,6 +250,7 @@ TILL_MUTANTS = (
         "        return approved and read_verdict(body) is not None\n",
         "        return approved or not body or read_verdict(body) is not None\n",
         "takes an empty 201 for an approval",
+        ("garbage",),
     ),
     TillMutant(
         "any-approval-will-do",
@@ -227,6 +258,7 @@ TILL_MUTANTS = (
         '        approved = body.get("transactionId") == transaction_id and body.get("state") == "APPROVED"\n',
         '        approved = body.get("state") == "APPROVED"\n',
         "takes another transaction's approval for its own",
+        ("garbage",),
     ),
     TillMutant(
         "any-404-is-a-refusal",
@@ -234,6 +266,7 @@ TILL_MUTANTS = (
         "        return answer.code is not None and read_verdict(body) is not None\n",
         "        return True\n",
         "takes a proxy's page with 404 for the gateway's refusal",
+        ("garbage",),
     ),
     TillMutant(
         "refuses-newer-answers",
@@ -241,6 +274,7 @@ TILL_MUTANTS = (
         '        approved = body.get("transactionId") == transaction_id and body.get("state") == "APPROVED"\n',
         '        approved = body.get("transactionId") == transaction_id and len(body) < 13\n',
         "cannot read an answer with a field that it does not know",
+        ("newer-gateway",),
     ),
     TillMutant(
         "a-replay-is-no-sale",
@@ -251,6 +285,7 @@ TILL_MUTANTS = (
             outcome = Outcome.APPROVED if tried.answer.status == 201 else Outcome.REFUSED
 """,
         "does not take a replay for the answer to its sale",
+        ("duplicated", "answer-lost"),
     ),
     TillMutant(
         "amount-as-a-number",
@@ -258,6 +293,7 @@ TILL_MUTANTS = (
         '"amountTendered": format_amount(amount_tendered)}',
         '"amountTendered": amount_tendered / 100}',
         "sends cash as a JSON number",
+        ("plain-sale",),
     ),
     TillMutant(
         "gives-up-at-once",
@@ -265,6 +301,7 @@ TILL_MUTANTS = (
         "        if loop.time() + pause_s >= deadline_s:\n",
         "        if attempts >= 2 or loop.time() + pause_s >= deadline_s:\n",
         "sends a sale twice and gives up",
+        ("request-lost", "unavailable"),
     ),
     TillMutant(
         "never-gives-up",
@@ -272,5 +309,6 @@ TILL_MUTANTS = (
         "    deadline_s = loop.time() + left_s\n",
         "    deadline_s = loop.time() + 100 * left_s\n",
         "sends a sale for as long as the network is away",
+        ("answers-lost",),
     ),
 )

@@ -335,7 +335,9 @@ class CounterMachine(RuleBasedStateMachine):
         self.ledger.events[request.reference].append(outcome.event)
 
     @rule(data=st.data(), reason=st.sampled_from(ReversalReason), in_hand=st.booleans(), again=st.booleans())
-    def till_reverses_what_it_did(self, data: st.DataObject, reason: ReversalReason, in_hand: bool, again: bool) -> None:
+    def till_reverses_what_it_did(
+        self, data: st.DataObject, reason: ReversalReason, in_hand: bool, again: bool
+    ) -> None:
         standing = sorted(parcel.done_by for parcel in self.parcels.values() if parcel.done_by is not None)
         if standing:
             store, id_ = data.draw(st.sampled_from(standing))

@@ -129,7 +129,9 @@ def test_nothing_printable_is_lost_when_text_is_wrapped(text: str) -> None:
 def test_whoever_touches_the_journal_changes_its_head(amounts: list[int], data: st.DataObject) -> None:
     terminal = Terminal("0166", 1, 0, 0, journal.FIRST_HEAD)
     moment = datetime(2026, 3, 9, tzinfo=UTC)
-    entries = [journal.append(terminal, _declined(amount, moment + timedelta(seconds=at))) for at, amount in enumerate(amounts)]
+    entries = [
+        journal.append(terminal, _declined(amount, moment + timedelta(seconds=at))) for at, amount in enumerate(amounts)
+    ]
     assert _head_of(entries) == terminal.journal_head
     place = data.draw(st.integers(0, len(entries) - 1))
     removed = entries[:place] + entries[place + 1 :]

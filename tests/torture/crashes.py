@@ -1,18 +1,18 @@
 """Lets a gateway die at each of its crash points while each kind of work is under way, and looks what became of it.
 
-`python -m torture.crashes` runs all of it and shows a table; with `--write FILE` the table goes into the document,
-between its markers. A case: one gateway prepares, another one dies, the ledger is looked at, a third one is sent the same
-request again, ECMS hears what it has to hear, and the checker judges the whole history.
+A case: one gateway prepares, another one dies, the ledger is looked at, a third one is sent the
+same request again, ECMS hears what it has to hear, and the checker judges the whole history.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 from connect_simulators.wire import Answer
+from history.checker import check
+from history.records import Delivery
 
 from connect_gateway.crashpoints import STATUS
 from connect_gateway.processes import tail
@@ -75,7 +75,7 @@ async def run_case(case: Case, nursery: Nursery, database_url: str, home: Path) 
         before = await _snapshot(database_url)
         wrong = await _die(world, case, send)
         after = await _snapshot(database_url)
-        await world.control.fail("none")
+        await world.ecms_fails("none")
         # The lease of whoever died is over.
         await world.execute("UPDATE event SET due_at = now() WHERE state = 'WAITING'")
         world.recorder.calm = True
@@ -86,15 +86,12 @@ async def run_case(case: Case, nursery: Nursery, database_url: str, home: Path) 
         if not await world.drained(_DRAINED_WITHIN_S):
             wrong.append("ECMS has not heard everything")
         history = await world.history()
-        wrong += [str(violation) for violation in await world.verdict()]
+        wrong += [str(violation) for violation in check(history)]
         deliveries = [one for rows in history.deliveries.values() for one in rows if one.source in ("counter", "kiosk")]
         repeats = sum(not one.applied for one in deliveries)
+        end = _changed(before, await _snapshot(database_url))
         return Observed(
-            case,
-            _changed(before, after),
-            _again(answer, before, after),
-            "" if not deliveries else f"{repeats} repeated",
-            tuple(wrong),
+            case, _ledger(_changed(before, after), end), _again(answer), _heard(deliveries, repeats), tuple(wrong)
         )
 
 
@@ -146,37 +143,54 @@ async def _snapshot(database_url: str) -> dict[str, str]:
         await connection.close()
 
 
-def _changed(before: dict[str, str], after: dict[str, str]) -> str:
-    changed = [table for table in before if before[table] != after[table]]
-    return ", ".join(changed) or "nothing"
+def _changed(before: dict[str, str], after: dict[str, str]) -> frozenset[str]:
+    return frozenset(table for table in before if before[table] != after[table])
 
 
-def _again(answer: Answer | None, before: dict[str, str], after: dict[str, str]) -> str:
+def _ledger(at_death: frozenset[str], at_the_end: frozenset[str]) -> str:
+    if not at_death:
+        return "nothing"
+    return "everything" if at_death >= at_the_end - {"token"} else ", ".join(sorted(at_death))
+
+
+def _again(answer: Answer | None) -> str:
     if answer is None:
         return "no answer"
-    if answer.headers.get("Idempotent-Replay") == "true":
-        return f"{answer.status}, the stored answer"
-    return f"{answer.status}" + ("" if before == after else ", as before")
+    stored = answer.headers.get("Idempotent-Replay") == "true"
+    return f"{answer.status}, the stored answer" if stored else str(answer.status)
+
+
+def _heard(deliveries: Sequence[Delivery], repeats: int) -> str:
+    if not deliveries:
+        return "–"
+    return "hears it twice, applies it once" if repeats else "hears it once"
 
 
 async def run_cases(
-    cases: Sequence[Case],
-    new_database: Callable[[], contextlib.AbstractAsyncContextManager[str]],
-    home: Path,
-    observed: Callable[[Observed], None],
-    *,
-    lanes: int,
+    cases: Sequence[Case], databases: Sequence[str], home: Path, observed: Callable[[Observed], None]
 ) -> None:
-    """Plays many cases, a few at a time, and hands each result over as it comes."""
+    """Plays many cases, one at a time on each database, and hands each result over as it comes."""
     waiting = iter(enumerate(cases))
 
-    async def lane(nursery: Nursery) -> None:
+    async def lane(nursery: Nursery, database_url: str) -> None:
         for number, case in waiting:
             directory = home / f"case-{number}"
             directory.mkdir()
-            async with new_database() as database_url:
-                observed(await run_case(case, nursery, database_url, directory))
+            await _empty(database_url)
+            observed(await run_case(case, nursery, database_url, directory))
 
     async with Nursery() as nursery, asyncio.TaskGroup() as group:
-        for _ in range(lanes):
-            group.create_task(lane(nursery))
+        for database_url in databases:
+            group.create_task(lane(nursery, database_url))
+
+
+async def _empty(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables "
+            "WHERE schemaname = 'public' AND tablename NOT IN ('schema_migration', 'fence')"
+        )
+        await connection.execute(f"TRUNCATE {', '.join(row['tablename'] for row in tables)}")
+    finally:
+        await connection.close()

@@ -177,6 +177,12 @@ async def _reprint(stage: Stage) -> Send:
     return lambda: attempted(till, "POST", f"/pos/v1/receipts/{number}/copies")
 
 
+async def _inquire(stage: Stage) -> Send:
+    id_ = (await _collected(stage))["transactionId"]
+    till = await _logged_in(stage.till())
+    return lambda: attempted(till, "GET", f"/pos/v1/transactions/{id_}")
+
+
 async def _guess(stage: Stage) -> Send:
     till = await _logged_in(stage.till())
     return lambda: attempted(till, "GET", "/pos/v1/references/123456789012")
@@ -204,7 +210,7 @@ async def _refused_by_ecms(stage: Stage) -> Send:
 
 async def _overdue(stage: Stage) -> Send:
     parcel = await stage.ship()
-    await stage.control.fail("error-500")
+    await stage.ecms_fails("error-500")
     till, id_ = await _logged_in(stage.till()), str(uuid.uuid4())
     answer = await _transaction(till, sale(parcel), id_)()
     assert answer is not None
@@ -247,6 +253,7 @@ DEEDS = (
     Deed("ECMS's status", _around("status"), _status, frozenset({204})),
     Deed("a shift's close", _around("shift"), _close, _OK),
     Deed("a reprint", _around("copy"), _reprint, _DONE),
+    Deed("an inquiry", _around("inquiry"), _inquire, _OK),
     Deed("a guess", _around("attempt"), _guess, frozenset({404})),
     Deed("a token", _around("grant"), _grant, _OK),
     Deed("a token's renewal", _around("refresh"), _refresh, _OK),

@@ -13,6 +13,7 @@ from connect_gateway.processes import choose_port, tail
 from torture.nursery import Nursery, is_running
 
 _READY_WITHIN_S = 30.0
+_ENDS_WITHIN_S = 60.0
 
 
 class GatewayProcess:
@@ -64,7 +65,8 @@ class GatewayProcess:
             return None
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        return await self.died()
+        async with asyncio.timeout(_ENDS_WITHIN_S):
+            return await self.died()
 
 
 async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:

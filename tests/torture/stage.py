@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -19,8 +20,8 @@ from connect_simulators.wire import PHILIPPINE_TIME, Answer, NoAnswer, WireClien
 from history.checker import check
 from history.facts import gather
 from history.index import Violation
-from history.records import History, Parcel, digits
 from history.recording import Recorder, RecordingWire
+from history.records import History, Parcel, digits
 
 from connect_gateway.clock import SystemClock
 from connect_gateway.keys import generate_keys_file
@@ -45,6 +46,7 @@ class Stage:
     recorder: Recorder
     ecms_url: str
     control: EcmsControl
+    control_url: str
     parcels: list[Parcel] = field(default_factory=list)
     numbers: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
     _clients: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -188,6 +190,15 @@ class Stage:
         if made not in self.parcels:
             self.parcels.append(made)
         return made
+
+    async def ecms_fails(self, mode: str, probability: float = 1.0) -> None:
+        """Makes ECMS fail at what the gateway asks of it, or, with `none`, not any more."""
+        body = {"mode": mode, "probability": probability}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(f"{self.control_url}/faults", json=body) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
 
     async def drained(self, within_s: float) -> bool:
         """Whether ECMS comes to hear all that it is to hear, save what waits for a person."""
@@ -333,16 +344,25 @@ def ecms_config(home: Path, gateway_url: str, *, port: int = 0, control_port: in
 
 @contextlib.asynccontextmanager
 async def stage(
-    nursery: Nursery, database_url: str, home: Path, *, gateways: int = 1, stores: tuple[str, ...] = (STORE,)
+    nursery: Nursery,
+    database_url: str,
+    home: Path,
+    *,
+    gateways: int = 1,
+    stores: tuple[str, ...] = (STORE,),
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Stage]:
-    """A stage whose gateways are not started yet; ECMS lives in this process. What still runs in the end is killed."""
+    """A stage whose gateways are not started yet; ECMS lives in this process. What still runs in the end is killed.
+
+    `settings` are settings of the gateways in place of the usual ones.
+    """
     await admit_clients(database_url, stores)
     processes = [GatewayProcess(nursery, {}, home / f"gateway-{number + 1}.log") for number in range(gateways)]
     config = Config.model_validate(ecms_config(home, processes[0].url))
     async with running(config) as addresses, EcmsControl(addresses["ecmsControl"]) as control:
         for process in processes:
-            process.settings.update(gateway_settings(home, database_url, addresses["ecms"]))
-        made = Stage(home, database_url, processes, Recorder(), addresses["ecms"], control)
+            process.settings.update(gateway_settings(home, database_url, addresses["ecms"]) | dict(settings))
+        made = Stage(home, database_url, processes, Recorder(), addresses["ecms"], control, addresses["ecmsControl"])
         try:
             yield made
         finally:

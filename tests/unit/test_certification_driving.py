@@ -1,16 +1,21 @@
 """How the certification asks a till to do a job, and reads what it shows. Milliseconds."""
 
 import asyncio
+import io
 import json
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from connect_gateway.certification.command import certify_till
 from connect_gateway.certification.driving import (
     POS_SIM,
     CommandDriver,
     Done,
+    ManualDriver,
     NotATill,
     Place,
     Shown,
@@ -111,3 +116,46 @@ class TestCommand:
         driver = CommandDriver(["{state_dir}/till", "{url}", "{action}"], SPECIFIED)
         with pytest.raises(NotATill, match=r"cannot be started: .*/till"):
             await driver.do(Job(Action.RESUME), PARCEL, place, asyncio.Event())
+
+
+class TestPerson:
+    """A person at the till."""
+
+    async def do(self, monkeypatch: pytest.MonkeyPatch, typed: str, job: Job, *, plug: bool = False) -> Done:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        kill = asyncio.Event()
+        if plug:
+            kill.set()
+        place = Place("http://127.0.0.1:1", Path("credentials.json"), Path("till"))
+        return await ManualDriver().do(job, PARCEL, place, kill)
+
+    async def test_types_what_the_till_shows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert await self.do(monkeypatch, "keep, release\n", Job(Action.COLLECT)) == Done((Shown("KEEP", "RELEASE"),))
+
+    async def test_need_not_type_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert await self.do(monkeypatch, "\n", Job(Action.COLLECT)) == Done(())
+
+    async def test_pulls_the_plug(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        job = Job(Action.COLLECT, killed_at=Kind.TRANSACTION)
+        assert await self.do(monkeypatch, "\n", job, plug=True) == Done((), killed=True)
+        assert "pull the plug" in capsys.readouterr().out
+
+    async def test_has_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(NotATill, match="nobody answers"):
+            await self.do(monkeypatch, "", Job(Action.COLLECT))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--only=no-such"], "no exercise is called no-such"),
+        (["--listen=70000"], "a port is a number"),
+        (["--", "env", "{url}"], "lacks placeholders: action"),
+    ],
+)
+def test_what_cannot_be_played_is_not_judged(options: list[str], complaint: str) -> None:
+    app = typer.Typer()
+    app.command()(certify_till)
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 2
+    assert complaint in " ".join(done.output.replace("│", " ").split())

@@ -25,7 +25,7 @@ class Behind:
     """The server behind the front: remembers what arrives, and answers with an approval."""
 
     met: list[tuple[str, str]] = field(default_factory=list)
-    restarts: int = 0
+    deaths: int = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         self.met.append((request.method, await request.text()))
@@ -33,8 +33,11 @@ class Behind:
         body = {"transactionId": ID, "state": "APPROVED", "verdict": {"cash": "KEEP", "parcel": "RELEASE"}}
         return web.json_response(body, status=201, headers=headers)
 
-    async def restart(self) -> None:
-        self.restarts += 1
+    async def kill_gateway(self) -> None:
+        self.deaths += 1
+
+    async def until_ready(self) -> None:
+        return
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ async def front(behind: Behind) -> AsyncIterator[Front]:
     async with (
         TestServer(app, host="127.0.0.1") as server,
         Wire(str(server.make_url("")).rstrip("/")) as wire,
-        Front(wire, timeout_s=0.5, restart=behind.restart) as made,
+        Front(wire, timeout_s=0.5, mortal=behind) as made,
     ):
         yield made
 
@@ -119,7 +122,7 @@ async def test_the_till_gets_no_answer(
             await asyncio.sleep(0.01)
     assert (len(behind.met), exchange.ending, exchange.told) == (arrived, ending, None)
     assert front.struck(Kind.TRANSACTION).is_set()
-    assert behind.restarts == (fault is Fault.RESTART)
+    assert behind.deaths == (fault is Fault.RESTART)
     await front.let_go()
     assert len(behind.met) == (0 if fault is Fault.RESET_BEFORE else 1)
     assert (await send(front)).status == 201

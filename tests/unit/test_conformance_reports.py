@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from mutants.defects import DEFECTS, misfits
+from mutants.run import PAGE
 
 import connect_gateway
 from connect_gateway import conformance
@@ -122,6 +123,13 @@ def test_every_defect_fits_the_source() -> None:
         file = PACKAGE / defect.file
         if file.suffix == ".py":
             ast.parse(file.read_text(encoding="utf-8").replace(defect.old, defect.new))
+
+
+def test_the_page_of_the_protocol_shows_every_defect_as_caught() -> None:
+    rows = re.findall(r"^\| ([a-z0-9-]+) \|.*\| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    shown = {name: caught for name, caught in rows if name != "defect"}
+    assert shown.keys() == {defect.name for defect in DEFECTS}, "make mutants writes the table"
+    assert all(re.fullmatch("`[a-z0-9-]+`(, `[a-z0-9-]+`)*", caught) for caught in shown.values())
 
 
 @pytest.mark.parametrize(

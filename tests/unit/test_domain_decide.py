@@ -53,7 +53,9 @@ def test_each_kind_takes_its_own_action_alone(kind: Kind, type_: TransactionType
 
 def test_refusals_come_in_their_order() -> None:
     """Each step repairs the fault that was named and finds the next one."""
-    worst = command(type=TransactionType.CLAIM, tracking_number="1" * 18, amount_tendered=1, business_date=date(2020, 1, 1))
+    worst = command(
+        type=TransactionType.CLAIM, tracking_number="1" * 18, amount_tendered=1, business_date=date(2020, 1, 1)
+    )
     parcel = reference(store_id="0001", state=State.CANCELLED)
     closed = {"shift_closed": True, "locked_for_s": 7}
 
@@ -76,7 +78,9 @@ def test_refusals_come_in_their_order() -> None:
     assert declined(asked, replace(parcel, store_id="0166")) == "cancelled"
     assert declined(asked, reference()) == "wrong-label"
     assert declined(replace(asked, tracking_number=TRACKING), reference()) == "tender-too-small"
-    assert isinstance(performed(replace(asked, tracking_number=TRACKING, amount_tendered=20_000), reference()), decide.Approved)
+    assert isinstance(
+        performed(replace(asked, tracking_number=TRACKING, amount_tendered=20_000), reference()), decide.Approved
+    )
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -192,7 +196,11 @@ def test_a_repeat_is_answered_whatever_has_changed_since(spoiled: str) -> None:
 def test_each_reversal_of_an_approval(kind: Kind, reason: ReversalReason, in_hand: bool, closed: bool) -> None:
     first = approved(kind)
     outcome = decide.reverse(
-        reversal(reason=reason, parcel_in_hand=in_hand), first.transaction, first.reference, shift_closed=closed, now=NOW
+        reversal(reason=reason, parcel_in_hand=in_hand),
+        first.transaction,
+        first.reference,
+        shift_closed=closed,
+        now=NOW,
     )
     if reason is not ReversalReason.TIMEOUT and not in_hand:
         assert isinstance(outcome, decide.Rejected)

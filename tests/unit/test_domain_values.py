@@ -33,7 +33,9 @@ def test_no_negative_amount_is_ever_written() -> None:
         format_amount(-1)
 
 
-@pytest.mark.parametrize("text", ["9917-6789-0023", "991767890023", "9917 6789 0023", "9-9-1-767890023", "9917- 67890023"])
+@pytest.mark.parametrize(
+    "text", ["9917-6789-0023", "991767890023", "9917 6789 0023", "9-9-1-767890023", "9917- 67890023"]
+)
 def test_references_are_read_with_and_without_hyphens_and_spaces(text: str) -> None:
     assert codes.parse_reference(text) == "991767890023"
 
@@ -41,7 +43,14 @@ def test_references_are_read_with_and_without_hyphens_and_spaces(text: str) -> N
 @pytest.mark.parametrize(
     "text",
     ["", "99176789002", "9917678900234", "9917-6789-002X", "9917_6789_0023", "9917\t6789\t0023", "991767890023\n"]
-    + ["٩٩١٧٦٧٨٩٠٠٢٣", "９９１７６７８９００２３", "9917–6789–0023", "9917\u00a06789\u00a00023", "+99176789002", "²91767890023"],
+    + [
+        "٩٩١٧٦٧٨٩٠٠٢٣",
+        "９９１７６７８９００２３",
+        "9917–6789–0023",
+        "9917\u00a06789\u00a00023",
+        "+99176789002",
+        "²91767890023",
+    ],
 )
 def test_what_is_no_reference(text: str) -> None:
     with pytest.raises(ValueError, match="12 digits"):

@@ -85,7 +85,7 @@ class Collect(BaseModel):
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     async with engine.begin() as connection:
-        await connection.run_sync(Base.prepare)
+        await connection.run_sync(Base.prepare)  # type: ignore[arg-type]
     yield
     await engine.dispose()
 
@@ -108,19 +108,20 @@ async def store_of_token(db: Session, authorization: Annotated[str, Header()] = 
     store_id, until = believed.get(token, ("", 0.0))
     if time.monotonic() < until:
         return store_id
+    token_table, client = Token.__table__.c, Client.__table__.c
     found = await db.execute(
-        select(Client.store_id)
-        .join(Token, Token.client_id == Client.client_id)
+        select(client.store_id)
+        .join(Token.__table__, token_table.client_id == client.client_id)
         .where(
-            Token.token_hash == hashlib.sha256(token.encode()).digest(),
-            Token.use == "ACCESS",
-            Token.revoked_at.is_(None),
-            Token.expires_at > datetime.now(UTC),
-            Client.role == "pos",
-            Client.disabled_at.is_(None),
+            token_table.token_hash == hashlib.sha256(token.encode()).digest(),
+            token_table.use == "ACCESS",
+            token_table.revoked_at.is_(None),
+            token_table.expires_at > datetime.now(UTC),
+            client.role == "pos",
+            client.disabled_at.is_(None),
         )
     )
-    store = found.scalar_one_or_none()
+    store: str | None = found.scalar_one_or_none()
     await db.rollback()
     if store is None:
         raise HTTPException(401, "the token is unknown, expired or revoked")
@@ -133,7 +134,7 @@ Store = Annotated[str, Depends(store_of_token)]
 
 @app.get("/pos/v1/references/{number}")
 async def look_up(number: str, store_id: Store, db: Session) -> dict[str, Any]:
-    reference = await db.get(Reference, number)
+    reference: Any = await db.get(Reference, number)
     if reference is None:
         raise HTTPException(404, "no such reference")
     if reference.store_id != store_id:
@@ -157,13 +158,13 @@ async def look_up(number: str, store_id: Store, db: Session) -> dict[str, Any]:
 @app.put("/pos/v1/transactions/{transaction_id}")
 async def perform(transaction_id: UUID, collect: Collect, store_id: Store, db: Session) -> Response:
     async with db.begin():
-        earlier = await db.get(Transaction, (store_id, transaction_id))
+        earlier: Any = await db.get(Transaction, (store_id, transaction_id))
         if earlier is not None:
             return written(earlier.answer, earlier.status)
-        reference = await db.get(Reference, collect.reference, with_for_update=True)
+        reference: Any = await db.get(Reference, collect.reference, with_for_update=True)
         tendered = int(Decimal(collect.amount_tendered) * 100)
         refuse(reference, collect, store_id, tendered)
-        terminal = await db.get(Terminal, (store_id, int(collect.pos)), with_for_update=True)
+        terminal: Any = await db.get(Terminal, (store_id, int(collect.pos)), with_for_update=True)
         now = datetime.now(UTC)
         reference.state, reference.done_store, reference.done_by = "DONE", store_id, transaction_id
         terminal.receipts += 1
@@ -252,7 +253,7 @@ def event_of(reference: Any, transaction: Any) -> Event:
     )
 
 
-def answer_of(
+def answer_of(  # noqa: PLR0917
     transaction_id: UUID, collect: Collect, reference: Any, tendered: int, number: str, now: datetime
 ) -> dict[str, Any]:
     code = hmac.new(KEY, f"{number}|{collect.reference}|{reference.amount_due}".encode(), "sha256").hexdigest()[:8]
@@ -281,7 +282,7 @@ def answer_of(
     }
 
 
-def receipt(
+def receipt(  # noqa: PLR0917
     collect: Collect, reference: Any, tendered: int, number: str, now: datetime, code: str
 ) -> list[str]:
     line = "-" * 32

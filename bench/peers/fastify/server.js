@@ -17,13 +17,6 @@ const MERCHANT = 'MERCHANT..'
 const ORDER = 'ORDER.........'
 const LINE = '-'.repeat(32)
 
-if (cluster.isPrimary) {
-  for (let n = 0; n < Number(process.env.WORKERS); n++) cluster.fork()
-  process.stdin.on('end', () => process.exit(0)).resume()
-} else {
-  serve()
-}
-
 function serve () {
   const { Pool } = require('pg')
   const app = require('fastify')({ logger: false })
@@ -221,3 +214,11 @@ function centre (text) { return ' '.repeat(Math.floor((32 - text.length) / 2)) +
 function pair (left, right) { return left + right.padStart(32 - left.length) }
 function shown (reference) { return `${reference.slice(0, 4)}-${reference.slice(4, 8)}-${reference.slice(8)}` }
 function amount (centavos) { return (centavos / 100).toFixed(2) }
+
+if (cluster.isPrimary) {
+  for (let n = 0; n < Number(process.env.WORKERS); n++) cluster.fork()
+  cluster.on('exit', () => process.exit(1))
+  process.stdin.on('end', () => process.exit(0)).resume()
+} else {
+  serve()
+}

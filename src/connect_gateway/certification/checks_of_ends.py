@@ -13,7 +13,7 @@ def ends_as_it_may(seen: Seen) -> Iterator[Check]:
     """The ledger's states are those that the exercise may end with."""
     states = tuple(seen.ledger[each] or "unknown" for each in seen.traffic.ids())
     wanted = " or ".join(", ".join(ending) for ending in seen.exercise.endings)
-    found = ", ".join(states) or "the till named no transaction"
+    found = f"it says {', '.join(states)}" if states else "the till named no transaction"
     yield Check(seen.exercise.rules, f"the ledger says {wanted}", states in seen.exercise.endings, found)
 
 
@@ -116,8 +116,8 @@ def shows_the_verdict(seen: Seen) -> Iterator[Check]:
         claim = f"the clerk sees {', '.join(expected)} (step {step + 1})"
         rules = ("GEN-16", "GEN-18", "TIL-3") if last is None else ("GEN-16",)
         if shown is None:
-            found = f"no verdict was printed {done.complaint}".strip()
-            yield Check(rules, claim, None if not done.shown else False, found)
+            found = "a verdict of another transaction" if done.shown else f"no verdict was printed {done.complaint}"
+            yield Check(rules, claim, False if done.shown else None, found.strip())
         else:
             yield Check(rules, claim, shown == expected, "" if shown == expected else ", ".join(shown))
 

@@ -346,8 +346,9 @@ _WHEN_SOMETHING_DIES = (
         "gateway-restarts",
         "The gateway is killed after the sale was made and before its answer, and starts again.",
         ("TIL-3", "TIL-4"),
-        (_SELL,),
-        _ONE_SALE,
+        (_SELL, LateArrivals("the gateway is back"), _RESUME),
+        # How long it takes to start is the machine's affair: a sale that was given up meanwhile is reversed.
+        (*_ONE_SALE, *_NO_SALE),
         network=_sale(Fault.RESTART),
         alone=True,
     ),

@@ -5,9 +5,9 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from aiohttp import web
 
@@ -41,10 +41,22 @@ _OF_A_LATER_EDITION = {"loyalty": {"points": 12, "tiers": ["A", None]}, "hint": 
 _TRICKLE_PART = 0.05
 
 
+class Mortal(Protocol):
+    """A gateway that can be killed and comes back."""
+
+    async def kill_gateway(self) -> None:
+        """Kills it."""
+        ...
+
+    async def until_ready(self) -> None:
+        """Waits until it is back."""
+        ...
+
+
 class Front:
     """A server on loopback, or on `host`, that stands before the gateway at `wire`; one for each exercise.
 
-    `restart` kills the gateway, which comes back by itself.
+    `mortal` is whoever can kill it.
     """
 
     def __init__(
@@ -52,13 +64,13 @@ class Front:
         wire: Wire,
         *,
         timeout_s: float,
-        restart: Callable[[], Coroutine[Any, Any, None]],
+        mortal: Mortal,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self._wire = wire
         self._timeout_s = timeout_s
-        self._restart = restart
+        self._mortal = mortal
         self._address = (host, port)
         self._runner: web.ServerRunner | None = None
         self._network = GOOD
@@ -169,9 +181,9 @@ class Front:
             case Fault.RESET_AFTER:
                 return passing.reset()
             case Fault.RESTART:
-                passing.reset()
-                await asyncio.shield(self.keep(self._restart()))
-                return web.Response()
+                await asyncio.shield(self.keep(self._mortal.kill_gateway()))
+                self.keep(self._mortal.until_ready())
+                return passing.reset()
             case Fault.HOLD:
                 await asyncio.Event().wait()
             case Fault.CUT:

@@ -62,7 +62,9 @@ class Becomes:
 
 @dataclass(frozen=True, slots=True)
 class LateArrivals:
-    """What was held up on its way arrives at the gateway now."""
+    """What was held up on its way arrives at the gateway now; one that was killed is waited for."""
+
+    text: str = "what was held up arrives"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 
 from connect_gateway.certification.figures import SPECIFIED
-from connect_gateway.certification.picture import draw
+from connect_gateway.certification.picture import draw, letters
 from connect_gateway.certification.playing import Result
 from connect_gateway.certification.reports import REHEARSAL, Report, printable
 from connect_gateway.certification.seen import Check
@@ -115,8 +115,13 @@ def _exercise(result: Result) -> str:
     return (
         f'<details id="{exercise.name}"{"" if result.passed else " open"}><summary>{mark}<b>{exercise.name}</b>'
         f'<span>{escape(exercise.title)}</span><span class="soft">{result.seconds:.1f} s</span></summary>'
-        f"<div><ul>{''.join(map(_check, result.checks))}</ul>{draw(result.seen)}</div></details>"
+        f"<div><ul>{''.join(map(_check, result.checks))}</ul>{_ids(result)}{draw(result.seen)}</div></details>"
     )
+
+
+def _ids(result: Result) -> str:
+    named = (f"{letter} is {escape(transaction_id)}" for transaction_id, letter in letters(result.seen).items())
+    return f'<p class="rules">{"; ".join(named)}</p>'
 
 
 def _check(check: Check) -> str:

@@ -29,7 +29,7 @@ class _Row:
 
 def draw(seen: Seen) -> str:
     """The picture as an `<svg>` element."""
-    names = {transaction_id: _letter(number) for number, transaction_id in enumerate(seen.traffic.ids())}
+    names = letters(seen)
     rows = [_of_note(note) for note in seen.traffic.notes]
     for exchange in seen.traffic.exchanges:
         rows += _of_exchange(exchange, names)
@@ -45,6 +45,11 @@ def draw(seen: Seen) -> str:
         f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{title}">'
         f"{''.join(_lane(x, name, height) for x, name in _LANES)}{''.join(drawn)}</svg>"
     )
+
+
+def letters(seen: Seen) -> dict[str, str]:
+    """The letter that stands for each transaction in the picture."""
+    return {transaction_id: _letter(number) for number, transaction_id in enumerate(seen.traffic.ids())}
 
 
 _LANES = ((_TILL, "TILL"), (_NETWORK, "NETWORK"), (_GATEWAY, "GATEWAY"))

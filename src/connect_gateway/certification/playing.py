@@ -98,7 +98,7 @@ async def play(exercise: Exercise, stage: Stage, driver: Driver, figures: Figure
     front = Front(
         stage.gateway,
         timeout_s=figures.timeout_s,
-        restart=stage.restart_gateway,
+        mortal=stage,
         host=listening.host,
         port=listening.port or 0,
     )
@@ -125,7 +125,7 @@ async def _go_through(
                 front.become(what.network)
                 front.traffic.note(what.text, "network")
             case LateArrivals():
-                front.traffic.note("what was held up arrives", "network")
+                front.traffic.note(what.text, "network")
                 await front.let_go()
             case TimePasses():
                 front.traffic.note(f"{customer_s:g} s pass", "network")

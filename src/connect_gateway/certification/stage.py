@@ -87,15 +87,14 @@ class Stage:
         state = (answer.body or {}).get("state")
         return state if answer.status == 200 and isinstance(state, str) else None
 
-    async def restart_gateway(self) -> None:
-        """Kills the gateway with -9; the sandbox starts it again, and this returns once it is ready."""
+    async def kill_gateway(self) -> None:
+        """Kills the gateway with -9; the sandbox starts it again by itself."""
         for child in psutil.Process().children():
             # The gateway alone has these words: the others of the sandbox are PostgreSQL and ECMS.
             if child.cmdline()[3:5] == ["connect_gateway", "serve"]:
                 child.kill()
                 with contextlib.suppress(psutil.TimeoutExpired):
                     await asyncio.to_thread(child.wait, 10)
-        await self.until_ready()
 
     async def until_ready(self) -> None:
         """Waits until the gateway takes requests."""

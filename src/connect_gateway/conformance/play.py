@@ -16,11 +16,15 @@ from connect_gateway.conformance.scenarios import AT_ECMS, Group, Let, Pack, Req
 from connect_gateway.conformance.values import UnknownVariable, Values
 from connect_gateway.conformance.wire import Answer, NoAnswer, NoToken, Sent, Wire, encode
 
-# The gateway has 2 s for a till; the rest is for the way and for a machine that has other things to do.
-_POS_WITHIN_MS = 3_000.0
+# What a till waits for: the gateway's 2 s, and the rest for the way (SPEC.md, TIL-2).
+_POS_WITHIN_MS = 5_000.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.25
 _LATER_AT_ONCE = 8
+# Honest answers of a gateway that is busy, which a till meets by sending the same again (SPEC.md, TIL-4).
+_BUSY = frozenset({"outcome-unknown", "overloaded", "database-unavailable"})
+_BUSY_TRIES = 5
+_BUSY_PAUSE_S = 1.0
 _EXCERPT = 700
 _SECRET = re.compile(r"""((?:client_secret|access_token|refresh_token)["']?\s*[=:]\s*["']?)[^"'&\s,}]+""")
 
@@ -122,9 +126,7 @@ class _Story:
         pause = _FIRST_PAUSE_S
         while True:
             sent = await self._prepare(step)
-            began = time.perf_counter()
-            answer = await self._wire.send(sent)
-            ms = (time.perf_counter() - began) * 1000
+            answer = await self._send(sent)
             found = judge(self._values.fill(step.expect), answer, self._answer)
             if not found or not step.within or time.monotonic() > give_up:
                 break
@@ -134,7 +136,8 @@ class _Story:
         made = StepResult(_title(step), step.rules, found, _excerpt_of_sent(sent), _excerpt_of_answer(answer))
         self._look_always(step, sent, answer, made)
         if step.who == "pos" and not step.path.startswith("/pos/v1/shifts/"):
-            self._note_always(made, "in-time", [] if ms < _POS_WITHIN_MS else [f"the answer took {ms:.0f} ms"])
+            late = answer.ms >= _POS_WITHIN_MS
+            self._note_always(made, "in-time", [f"the answer took {answer.ms:.0f} ms"] if late else [])
         if step.name is not None and made.passed:
             name = self._values.fill(step.name)
             self._answers[name] = answer
@@ -144,7 +147,7 @@ class _Story:
     async def _group(self, step: Group) -> StepResult:
         requests = [_numbered(one, index) for index in range(step.times) for one in step.requests]
         sent = [await self._prepare(one) for one in requests]
-        answers = await asyncio.gather(*(self._wire.send(one) for one in sent))
+        answers = await asyncio.gather(*(self._send(one) for one in sent))
         found = judge_group(self._values.fill(step.expect), answers)
         made = StepResult(_title(step), step.rules, found, f"{len(sent)} at once: {_excerpt_of_sent(sent[0])}")
         for one, request, answer in zip(sent, requests, answers, strict=True):
@@ -159,6 +162,16 @@ class _Story:
                     self._answers[name] = answer
                     self._values.keep(name, answer.body)
         return made
+
+    async def _send(self, sent: Sent) -> Answer:
+        """The answer; where the gateway says that it is busy, that to the same request a little later."""
+        answer = await self._wire.send(sent)
+        for _ in range(_BUSY_TRIES):
+            if answer.status != 503 or not isinstance(answer.body, Mapping) or answer.body.get("code") not in _BUSY:
+                break
+            await asyncio.sleep(_BUSY_PAUSE_S)
+            answer = await self._wire.send(sent)
+        return answer
 
     def _look_always(self, step: Request, sent: Sent, answer: Answer, made: StepResult) -> None:
         """What holds of every answer of the gateway; ECMS's simulator is not what is judged here."""

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,12 +27,13 @@ class NoToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered; `body` is None where it is no JSON."""
+    """What a server answered, and how long that took; `body` is None where it is no JSON."""
 
     status: int
     headers: Mapping[str, str]
     raw: bytes
     body: Any
+    ms: float = 0.0
 
     @property
     def media_type(self) -> str:
@@ -96,6 +98,7 @@ class Wire:
     async def send(self, sent: Sent) -> Answer:
         """The answer, whatever it is; NoAnswer where none came."""
         assert self._session is not None, "used outside of its `async with` block"
+        began = time.perf_counter()
         try:
             async with self._session.request(
                 sent.method,
@@ -105,7 +108,8 @@ class Wire:
                 allow_redirects=False,
             ) as response:
                 raw = await response.read()
-                return Answer(response.status, response.headers.copy(), raw, _json(raw))
+                ms = (time.perf_counter() - began) * 1000
+                return Answer(response.status, response.headers.copy(), raw, _json(raw), ms)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise NoAnswer(f"{type(error).__name__} {error}".strip()) from error
 

@@ -323,7 +323,7 @@ def _event_of_approval(transaction: Transaction, command: Perform, reference: Re
         )
     status = _STATUS_OF_TYPE[command.type]
     return Event(
-        event_id=_event_id(transaction, status),
+        event_id=event_ids(command.store_id, command.transaction_id, command.type)[0],
         tracking_number=reference.tracking_number,
         merchant_reference=reference.merchant_reference,
         status=status,
@@ -342,7 +342,7 @@ def _undo(undone: Transaction, request: Perform, reference: Reference, now: date
     moment = now.replace(microsecond=0)
     status, reason = _REVERSED_STATUS_OF_TYPE[request.type]
     event = Event(
-        event_id=_event_id(undone, "REVERSED"),
+        event_id=event_ids(undone.store_id, undone.transaction_id, request.type)[1],
         tracking_number=reference.tracking_number,
         merchant_reference=reference.merchant_reference,
         status=status,
@@ -361,9 +361,13 @@ def _undo(undone: Transaction, request: Perform, reference: Reference, now: date
     return Reversed(undone, opened, event)
 
 
-def _event_id(transaction: Transaction, what: str) -> UUID:
-    """The same change has the same event id, however often its decision is worked out."""
-    return uuid5(_EVENT_NAMESPACE, f"{transaction.store_id}/{transaction.transaction_id}/{what}")
+def event_ids(store_id: str, transaction_id: UUID, type_: TransactionType) -> tuple[UUID, UUID]:
+    """The ids of the events that tell of a transaction's approval and, where it comes to that, of its reversal.
+
+    The same change has the same event id, however often its decision is worked out.
+    """
+    place = f"{store_id}/{transaction_id}"
+    return uuid5(_EVENT_NAMESPACE, f"{place}/{_STATUS_OF_TYPE[type_]}"), uuid5(_EVENT_NAMESPACE, f"{place}/REVERSED")
 
 
 def _tombstone(command: Reverse, now: datetime) -> Transaction:

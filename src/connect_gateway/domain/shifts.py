@@ -73,7 +73,7 @@ def close(cash_counted: int, till: Iterable[Line], ledger: Mapping[UUID, Line], 
     `shift` is what the ledger holds under this shift, `ledger` that and whatever else the till's ids name.
     """
     listed = {line.transaction_id: line for line in till}
-    differences = [_compared(line, ledger.get(line.transaction_id)) for line in listed.values()]
+    differences = [compared(line, ledger.get(line.transaction_id)) for line in listed.values()]
     differences += [
         Disagreement(line.transaction_id, Difference.MISSING_THERE, None, line)
         for line in shift.values()
@@ -91,7 +91,8 @@ def close(cash_counted: int, till: Iterable[Line], ledger: Mapping[UUID, Line], 
     )
 
 
-def _compared(till: Line, ledger: Line | None) -> Disagreement | None:
+def compared(till: Line, ledger: Line | None) -> Disagreement | None:
+    """How both sides differ on what the till lists; None where they agree."""
     if ledger is None:
         if till.state is TransactionState.DECLINED:
             return None

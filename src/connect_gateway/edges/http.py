@@ -15,7 +15,7 @@ from connect_gateway.domain import verdicts
 from connect_gateway.domain.verdicts import Verdict
 from connect_gateway.edges.gateway import Gateway, client_id_of
 from connect_gateway.edges.problems import Problem, json_response, malformed
-from connect_gateway.ledger.database import FateUnknown, Unavailable, is_away
+from connect_gateway.ledger.database import FateUnknown, Unavailable, is_away, is_busy
 from connect_gateway.ledger.gather import Overloaded
 
 BODY_LIMIT_BYTES = 65_536
@@ -130,6 +130,8 @@ def problem_of_error(error: Exception, request: web.BaseRequest) -> Problem:
         return Problem("outcome-unknown", "it is not known yet whether this happened; ask again", headers=again)
     if isinstance(error, Unavailable) or is_away(error):
         return Problem("database-unavailable", "the ledger is away; nothing happened", headers=again)
+    if is_busy(error):
+        return Problem("overloaded", "others stood in the way for too long; nothing happened", headers=again)
     if isinstance(error, web.HTTPException):
         return _problem_of_http(error)
     _log.error("internal-error", path=request.path, error=type(error).__name__, exc_info=error)

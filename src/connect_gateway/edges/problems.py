@@ -24,6 +24,8 @@ STATUS_OF_CODE: dict[str, int] = {
     "wrong-role": 403,
     "not-found": 404,
     "unknown-receipt": 404,
+    "unknown-shift": 404,
+    "unknown-reconciliation": 404,
     "unknown-return": 404,
     "unknown-identifier": 404,
     "unknown-task": 404,

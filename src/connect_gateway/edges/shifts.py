@@ -1,5 +1,6 @@
-"""`PUT /pos/v1/shifts/{businessDate}/{pos}/{shift}`: a till closes its shift."""
+"""`/pos/v1/shifts/{businessDate}/{pos}/{shift}`: a till closes its shift (PUT), and looks at what it closed (GET)."""
 
+import json
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from connect_gateway.domain.states import TransactionType
 from connect_gateway.domain.verdicts import Verdict, of_refusal
 from connect_gateway.edges.answers import CURRENCY, format_time
 from connect_gateway.edges.gateway import Gateway
-from connect_gateway.edges.http import body_of
+from connect_gateway.edges.http import body_of, in_time
 from connect_gateway.edges.parsing import (
     AmountField,
     DateField,
@@ -26,9 +27,9 @@ from connect_gateway.edges.parsing import (
     UuidField,
     parse_message,
 )
-from connect_gateway.edges.problems import Problem, dump, malformed, problem_of
+from connect_gateway.edges.problems import Problem, dump, json_response, malformed, problem_of
 from connect_gateway.ledger import shifts
-from connect_gateway.ledger.shifts import Shift
+from connect_gateway.ledger.shifts import Late, Shift
 
 BODY_LIMIT_BYTES = 1_048_576
 _CLOSED = Verdict("NONE", "HOLD", "SHIFT CLOSED")
@@ -62,26 +63,38 @@ class _Path(Message):
 
 
 class ShiftEdge:
-    """The route of `/pos/v1/shifts`."""
+    """The routes of `/pos/v1/shifts`."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.put("/pos/v1/shifts/{businessDate}/{pos}/{shift}", self.close)]
+        path = "/pos/v1/shifts/{businessDate}/{pos}/{shift}"
+        return [web.put(path, self.close), web.get(path, in_time(self.show), allow_head=False)]
 
-    async def close(self, request: web.Request) -> web.Response:
-        """Closes the shift even with differences; the same content again gets the same answer."""
+    async def show(self, request: web.Request) -> web.Response:
+        """The close as it was answered, and with it whatever of the shift changed afterwards."""
+        found = await shifts.closed(self._gateway.pool, await self._shift(request))
+        if found is None:
+            detail = "the shift has not been closed; it may still be under way: send the close again"
+            raise Problem("unknown-shift", detail)
+        answer, late = found
+        return json_response(json.loads(answer) | {"late": [_late(one) for one in late]})
+
+    async def _shift(self, request: web.Request) -> Shift:
         client = await self._gateway.authorize(request, "pos")
-        store_id = client.store_id
-        assert store_id is not None, "the ledger holds no pos client without a store"
+        assert client.store_id is not None, "the ledger holds no pos client without a store"
         path = _path_of(request)
         if client.pos is not None and client.pos != path.pos:
             raise Problem("wrong-terminal", "the client is bound to another terminal")
+        return Shift(client.store_id, path.pos, path.businessDate, path.shift)
+
+    async def close(self, request: web.Request) -> web.Response:
+        """Closes the shift even with differences; the same content again gets the same answer."""
+        shift = await self._shift(request)
         raw = await body_of(request.clone(client_max_size=BODY_LIMIT_BYTES))
         message = parse_message(ShiftClose, raw)
         now = self._gateway.now()
-        shift = Shift(store_id, path.pos, path.businessDate, path.shift)
         try:
             closed = await shifts.close(
                 self._gateway.pool,
@@ -154,6 +167,16 @@ def _body(shift: Shift, closed: Close, closed_at: str) -> dict[str, Any]:
             for one in closed.differences
         ],
         "verdict": (_CLOSED if agreed else _CLOSED_WITH_DIFFERENCES).as_json(),
+    }
+
+
+def _late(one: Late) -> dict[str, Any]:
+    return {
+        "transactionId": str(one.transaction_id),
+        "type": one.type,
+        "state": one.state,
+        "amount": format_amount(one.amount),
+        "at": format_time(one.at),
     }
 
 

@@ -8,6 +8,7 @@ Only after COMMIT was answered is anybody told.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -36,6 +37,7 @@ from connect_gateway.ledger.rows import (
     transaction_of,
     transaction_values,
 )
+from connect_gateway.ledger.shifts import LATE_COLUMNS, late_values
 
 GROUP_LIMIT = 256
 WAITING_LIMIT = 4_096
@@ -73,6 +75,7 @@ class _Group:
     new_shifts: dict[ShiftKey, datetime] = field(default_factory=dict)
     journal: list[tuple[str, int, int, str, bytes]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    late: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Counter:
@@ -226,6 +229,8 @@ def _reverse(group: _Group, command: Reverse, now: datetime) -> decide.Outcome:
     else:
         group.reversed_transactions[key] = outcome.transaction
     _enter(group, outcome.transaction)
+    if shift_closed and outcome.event is not None:
+        group.late.append(late_values(outcome.transaction, group.journal[-1][2]))
     return outcome
 
 
@@ -333,6 +338,8 @@ async def _write(connection: Connection, group: _Group) -> None:
         shifts = sorted((*key, opened_at) for key, opened_at in group.new_shifts.items())
         await connection.execute(_INSERT_SHIFTS, *columns_of(shifts, 5), timeout=STATEMENT_TIMEOUT_S)
         reach("counter", "after-shifts")
+    if group.late:
+        await insert_rows(connection, "late_entry", LATE_COLUMNS, group.late)
     await insert_rows(connection, "journal", "store_id, pos, position, entry, head", group.journal)
     reach("counter", "after-journal")
     written = {(store_id, pos) for store_id, pos, *_ in group.journal}

@@ -65,9 +65,14 @@ async def open_pool(database_url: str, size: int) -> Pool:
             timeout=ACQUIRE_TIMEOUT_S,
             server_settings=_SERVER_SETTINGS,
             max_inactive_connection_lifetime=300,
+            reset=_leave_as_it_is,
         )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """Nothing here changes a session, so that giving a connection back asks nothing of a server that may have died."""
 
 
 def is_away(error: BaseException) -> bool:
@@ -75,6 +80,11 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_AWAY_CLASSES)
     return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether other transactions stood in the way for too long: nothing happened, and the same may succeed later."""
+    return isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError)
 
 
 @asynccontextmanager

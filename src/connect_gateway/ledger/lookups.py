@@ -77,7 +77,7 @@ async def transaction(pool: Pool, store_id: str, transaction_id: UUID) -> tuple[
         row = await connection.fetchrow(query, store_id, transaction_id, timeout=STATEMENT_TIMEOUT_S)
         return await _with_reference(connection, row)
 
-    return await in_transaction(pool, work)
+    return await in_transaction(pool, work, "inquiry")
 
 
 async def receipt(pool: Pool, store_id: str, number: str) -> tuple[Transaction, Reference | None] | None:

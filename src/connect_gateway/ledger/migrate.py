@@ -6,11 +6,16 @@ from hashlib import sha256
 from importlib import resources
 
 import asyncpg
+import structlog
 
 from connect_gateway.ledger import hosts
 
+_log = structlog.get_logger("migrate")
+
 _LOCK = 0x436F6E6E65637447  # "ConnectG", the advisory lock that one migrating program holds
 _POLL_S = 0.1
+_LOCK_TIMEOUT_MS = 300
+_AGAIN_AFTER_S = 0.5
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -86,14 +91,28 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migrations: l
             raise MigrationError(f"migration {row['version']} ({row['name']}) was changed after it had been applied")
     applied = {row["version"] for row in rows}
     for migration in migrations:
-        if migration.version in applied:
-            continue
-        async with connection.transaction():
-            for statement in migration.statements:
-                await connection.execute(statement)
-            await connection.execute(
-                "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)",
-                migration.version,
-                migration.name,
-                migration.checksum,
-            )
+        while migration.version not in applied:
+            try:
+                await _apply_one(connection, migration)
+                applied.add(migration.version)
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+                _log.warning("migration-waits", version=migration.version, name=migration.name)
+                await asyncio.sleep(_AGAIN_AFTER_S)
+
+
+async def _apply_one(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    """Applies a migration, or none of it where a table it needs is in use for long, by a dump for instance.
+
+    Whoever waits for such a lock makes all that come later wait behind it, the tills among them. So it waits
+    for a moment only, lets them through, and tries again.
+    """
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+        for statement in migration.statements:
+            await connection.execute(statement)
+        await connection.execute(
+            "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)",
+            migration.version,
+            migration.name,
+            migration.checksum,
+        )

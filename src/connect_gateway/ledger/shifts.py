@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from connect_gateway.domain import journal, shifts
 from connect_gateway.domain.decide import is_near
+from connect_gateway.domain.records import Transaction, TransactionState
 from connect_gateway.domain.shifts import Close, Line, line_of
-from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Connection, Pool, in_transaction
+from connect_gateway.domain.states import TransactionType
+from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Connection, Pool, connection_of, in_transaction
 from connect_gateway.ledger.rows import TRANSACTION_COLUMNS, transaction_of
 
 _CLOSE_TIMEOUT_S = 10.0
@@ -39,6 +42,53 @@ class ClosedOtherwise(Exception):
 
 class TooFarAway(Exception):
     """The shift is not closed yet, and its business date cannot be one of these days'."""
+
+
+LATE_COLUMNS = "store_id, pos, business_date, shift, position, transaction_id, state, at"
+"""What a row of `late_entry` has."""
+
+
+def late_values(transaction: Transaction, position: int) -> tuple[Any, ...]:
+    """A row of `late_entry`: a transaction that changed after its shift's close; `position` is that of its entry."""
+    request = transaction.request
+    assert request is not None  # what never arrived belongs to no shift
+    place = (request.store_id, request.pos, request.business_date, request.shift)
+    at = transaction.reversed_at or transaction.occurred_at
+    return (*place, position, transaction.transaction_id, transaction.state, at)
+
+
+@dataclass(slots=True, frozen=True)
+class Late:
+    """A transaction that changed after its shift had been closed, and when; what is due in centavos."""
+
+    transaction_id: UUID
+    type: TransactionType
+    state: TransactionState
+    amount: int
+    at: datetime
+
+
+_CLOSED = """
+SELECT answer FROM shift
+WHERE store_id = $1 AND pos = $2 AND business_date = $3 AND shift = $4 AND closed_at IS NOT NULL
+"""
+_LATE = """
+SELECT late.transaction_id, transaction.type, late.state, transaction.amount_due, late.at
+FROM late_entry AS late JOIN transaction USING (store_id, transaction_id)
+WHERE late.store_id = $1 AND late.pos = $2 AND late.business_date = $3 AND late.shift = $4
+ORDER BY late.position
+"""
+
+
+async def closed(pool: Pool, shift: Shift) -> tuple[str, list[Late]] | None:
+    """The close's answer, and what came after it in the order of its coming; None of a shift that is not closed."""
+    key = (shift.store_id, shift.pos, shift.business_date, shift.shift)
+    async with connection_of(pool) as connection:
+        answer: str | None = await connection.fetchval(_CLOSED, *key, timeout=STATEMENT_TIMEOUT_S)
+        rows = await connection.fetch(_LATE, *key, timeout=STATEMENT_TIMEOUT_S)
+    if answer is None:
+        return None
+    return answer, [Late(row[0], TransactionType(row[1]), TransactionState(row[2]), row[3], row[4]) for row in rows]
 
 
 _LOCK_TERMINAL = "SELECT FROM terminal WHERE store_id = $1 AND pos = $2 FOR UPDATE"
