@@ -9,7 +9,7 @@ ARGS ?=
 # Two workers at least: half of a test run waits for the database or for a program to start.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n || echo 2)
 
-.PHONY: help demo sandbox test check lint format lock clean
+.PHONY: help demo sandbox test check lint format docs mutants certify lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,9 @@ help:
 	@echo 'make check     lint, types, import direction and every test'
 	@echo 'make lint      lint, types and import direction alone'
 	@echo 'make format    put the code into its standard form'
+	@echo 'make docs      bring the generated parts of the documents up to date'
+	@echo 'make mutants   break the gateway and the till in one place after another: each defect must be caught'
+	@echo 'make certify   judge the simulated till (ARGS: options, or -- and another till)'
 	@echo 'make lock      pin the newest dependencies that fit'
 	@echo 'make clean     remove what these commands made'
 
@@ -42,6 +45,17 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(PY) -m ruff check --fix-only --quiet $(SOURCES)
 	$(PY) -m ruff format $(SOURCES)
+
+docs: $(VENV)/.runtime
+	$(PY) -m connect_gateway.reference_docs --write
+	$(PY) -m connect_gateway.openapi --write
+
+certify: $(VENV)/.runtime
+	$(PY) -m connect_gateway certify-till $(ARGS)
+
+mutants: $(VENV)/.dev
+	cd tests && ../$(PY) -m mutants.run --write
+	cd tests && ../$(PY) -m mutants.till_run --write
 
 # The stamps say what the environment was made from; a change of the pins brings it up to date.
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime

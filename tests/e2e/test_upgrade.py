@@ -65,14 +65,17 @@ class Program:
         )
         assert ended.returncode == 0, ended.stderr
 
+    def _start(self, port_file: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "connect_gateway", "serve", "--port-file", str(port_file)]
+        with (self._home / "gateway.stderr").open("ab") as log:
+            return subprocess.Popen(command, env=self._environment, cwd=self._home, stderr=log)
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
         """A gateway process that listens; gives its address and itself."""
         self._started += 1
         port_file = self._home / f"port-{id(self)}-{self._started}"
-        command = [sys.executable, "-m", "connect_gateway", "serve", "--port-file", str(port_file)]
-        with (self._home / "gateway.stderr").open("ab") as log:
-            process = subprocess.Popen(command, env=self._environment, cwd=self._home, stderr=log)
+        process = self._start(port_file)
         try:
             async with asyncio.timeout(90):
                 while not (port_file.exists() and port_file.read_text()):

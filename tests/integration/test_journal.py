@@ -122,7 +122,7 @@ TAMPERING: list[tuple[list[str], int, Fault]] = [
     ([ROW.format("amount_due = 1, amount_tendered = 1, change = 0", ID_OF.format(1))], 1, Fault.DIFFERS),
     ([ROW.format("shift = 2", ID_OF.format(1))], 1, Fault.DIFFERS),
     ([ROW.format("reversal_reason = 'TIMEOUT'", ID_OF.format(4))], 4, Fault.DIFFERS),
-    ([f"DELETE FROM transaction WHERE transaction_id = ({ID_OF.format(3)})"], 3, Fault.DIFFERS),  # noqa: S608
+    ([f"DELETE FROM transaction WHERE transaction_id = ({ID_OF.format(3)})"], 3, Fault.DIFFERS),
     # Done or undone behind the journal's back.
     ([ROW.format(UNDONE, ID_OF.format(1))], 8, Fault.NOT_ENTERED),
     ([UNENTERED], 8, Fault.NOT_ENTERED),

@@ -134,7 +134,7 @@ async def _snapshot(database_url: str) -> dict[str, str]:
     try:
         return {
             table: await connection.fetchval(
-                f"SELECT coalesce(md5(string_agg(one::text, '|' ORDER BY one::text)), '') "  # noqa: S608 - our own names
+                f"SELECT coalesce(md5(string_agg(one::text, '|' ORDER BY one::text)), '') "
                 f"FROM (SELECT {columns} FROM {table}) AS one"
             )
             for table, columns in _TABLES.items()

@@ -93,7 +93,7 @@ async def play(database_url: str, keys: Path) -> None:
 
         old_till, new_till = await till(done), await till(waiting)
         number = load_demo.reference_number(done)
-        row = f"SELECT transaction_id FROM transaction WHERE reference = '{number}'"  # noqa: S608 - digits of our own
+        row = f"SELECT transaction_id FROM transaction WHERE reference = '{number}'"
         inquiry = await old_till.inquire(str(await one(database_url, row)))
         assert inquiry.status == 200
         receipt = inquiry.json["receipt"]
