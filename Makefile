@@ -4,12 +4,12 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -r
 PROJECT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-SOURCES := src simulators tests
+SOURCES := src simulators tests bench
 ARGS ?=
 # Two workers at least: half of a test run waits for the database or for a program to start.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n || echo 2)
 
-.PHONY: help demo sandbox test check lint format docs mutants certify lock clean
+.PHONY: help demo sandbox test check lint format docs mutants certify bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make docs      bring the generated parts of the documents up to date'
 	@echo 'make mutants   break the gateway and the till in one place after another: each defect must be caught'
 	@echo 'make certify   judge the simulated till (ARGS: options, or -- and another till)'
+	@echo 'make bench     measure against peers and against PostgreSQL alone (QUICK=1: under 5 minutes)'
 	@echo 'make lock      pin the newest dependencies that fit'
 	@echo 'make clean     remove what these commands made'
 
@@ -57,10 +58,18 @@ mutants: $(VENV)/.dev
 	cd tests && ../$(PY) -m mutants.run --write
 	cd tests && ../$(PY) -m mutants.till_run --write
 
+bench: $(VENV)/.bench
+	$(PY) -m bench $(if $(QUICK),--quick) $(ARGS)
+
 # The stamps say what the environment was made from; a change of the pins brings it up to date.
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo 'Installing what the tests need ...'
 	@$(PY) $(INSTALL) requirements-dev.txt
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.runtime
+	@echo 'Installing what the measurements need ...'
+	@$(PY) $(INSTALL) requirements-bench.txt
 	@touch $@
 
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(PY)
@@ -90,6 +99,7 @@ lock: | $(PY)
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(call compile,requirements.txt,)
 	$(call compile,requirements-dev.txt,--extra dev)
+	$(call compile,requirements-bench.txt,--constraint requirements-dev.txt bench/requirements.in)
 
 define compile
 echo 'setuptools>=77' | $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

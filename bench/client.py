@@ -1,8 +1,9 @@
 """A client of our own, a program by itself: `steady` sends at a fixed rate whatever comes back, `busy` a fixed count.
 
 `steady` is an open loop. Request k is due at start + k / rate and its latency counts from then, not from when it could
-be sent, so that a stall is felt by every request that was due meanwhile. Each takes a connection that is free, or
-opens a further one; what has no answer in the end counts as if it had come then. The loop waits in select(2), whose time-out is exact to some 0.1 ms where epoll's is to 1 ms.
+be sent, so that a stall is felt by every request that was due meanwhile. Each takes a connection that is free, or opens
+a further one; what has no answer in the end counts as if it had come then. The loop waits in select(2), whose
+time-out is exact to some 0.1 ms where epoll's is to 1 ms.
 `busy` is a closed loop: each of its connections sends the next request once it has its answer.
 The last line printed is one of JSON.
 """
@@ -23,6 +24,7 @@ import uvloop
 
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]+)\r\n")
 _DRAIN_S = 10.0
+_CONNECTIONS_AT_FIRST = 64
 _CONNECTIONS = 900
 """At most, since select(2) knows no more than 1,024 descriptors."""
 
@@ -83,70 +85,84 @@ def records_of(file: Path, record_bytes: int, first: int, *, again: bool) -> Ite
 
 async def steady(port: int, requests: Iterator[bytes], rate: float, seconds: float, warm_up_s: float) -> dict[str, Any]:
     """Latencies in milliseconds of what was due after the warm-up, with statuses counted."""
-    loop = asyncio.get_running_loop()
-    free: deque[Connection] = deque()
-    latencies: list[float] = []
-    statuses: dict[int, int] = {}
-    late: list[float] = []
-    opened: list[Connection] = []
-    waiting: deque[float] = deque()
-    under_way = 0
-    began = time.perf_counter() + 0.1
-    counts_from = began + warm_up_s
+    return await _Steady(port, requests, warm_up_s).run(rate, int(rate * (seconds + warm_up_s)))
 
-    def answered(connection: Connection, status: int) -> None:
-        nonlocal under_way
-        now = time.perf_counter()
-        if connection.due:
-            under_way -= 1
-            if connection.due >= counts_from:
-                latencies.append((now - connection.due) * 1000)
-                statuses[status] = statuses.get(status, 0) + 1
-        connection.due = 0.0
-        if status and waiting:
-            connection.send(next(requests), waiting.popleft())
-        elif status:
-            free.append(connection)
 
-    async def open_one() -> Connection:
-        connection = (await loop.create_connection(lambda: Connection(answered), "127.0.0.1", port))[1]
-        opened.append(connection)
+class _Steady:
+    """The open loop: what is under way, and what came of it."""
+
+    def __init__(self, port: int, requests: Iterator[bytes], warm_up_s: float) -> None:
+        self._port = port
+        self._requests = requests
+        self._began = time.perf_counter() + 0.1
+        self._counts_from = self._began + warm_up_s
+        self._opened: list[Connection] = []
+        self._free: deque[Connection] = deque()
+        self._waiting: deque[float] = deque()
+        self._under_way = 0
+        self._latencies_ms: list[float] = []
+        self._late_ms: list[float] = []
+        self._statuses: dict[int, int] = {}
+
+    async def run(self, rate: float, count: int) -> dict[str, Any]:
+        for _ in range(_CONNECTIONS_AT_FIRST):
+            self._free.append(await self._open())
+        for k in range(count):
+            due = self._began + k / rate
+            wait = due - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            await self._send(due)
+        give_up = time.perf_counter() + _DRAIN_S
+        while self._under_way and time.perf_counter() < give_up:
+            await asyncio.sleep(0.01)
+        return self._result(count)
+
+    async def _open(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        connection = (await loop.create_connection(lambda: Connection(self._answered), "127.0.0.1", self._port))[1]
+        self._opened.append(connection)
         return connection
 
-    for connection in await asyncio.gather(*(open_one() for _ in range(64))):
-        free.append(connection)
-    total = int(rate * (seconds + warm_up_s))
-    for k in range(total):
-        due = began + k / rate
-        wait = due - time.perf_counter()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        under_way += 1
-        if not free and len(opened) >= _CONNECTIONS:
-            waiting.append(due)
-            continue
-        connection = free.popleft() if free else await open_one()
-        if due >= counts_from:
-            late.append((time.perf_counter() - due) * 1000)
-        connection.send(next(requests), due)
-    give_up = time.perf_counter() + _DRAIN_S
-    while under_way and time.perf_counter() < give_up:
-        await asyncio.sleep(0.01)
-    unanswered = [connection.due for connection in opened if connection.due] + list(waiting)
-    latencies += [(time.perf_counter() - due) * 1000 for due in unanswered if due >= counts_from]
-    for connection in opened:
+    async def _send(self, due: float) -> None:
+        self._under_way += 1
+        if not self._free and len(self._opened) >= _CONNECTIONS:
+            self._waiting.append(due)
+            return
+        connection = self._free.popleft() if self._free else await self._open()
+        if due >= self._counts_from:
+            self._late_ms.append((time.perf_counter() - due) * 1000)
+        connection.send(next(self._requests), due)
+
+    def _answered(self, connection: Connection, status: int) -> None:
+        if connection.due:
+            self._under_way -= 1
+            if connection.due >= self._counts_from:
+                self._latencies_ms.append((time.perf_counter() - connection.due) * 1000)
+                self._statuses[status] = self._statuses.get(status, 0) + 1
         connection.due = 0.0
-        connection.close()
-    late.sort()
-    return {
-        "sent": total - len(waiting),
-        "answered": sum(count for status, count in statuses.items() if 200 <= status < 300),
-        "statuses": statuses,
-        "unanswered": len(unanswered),
-        "connections": len(opened),
-        "sent_late_ms_p99": late[int(len(late) * 0.99)],
-        "latencies_ms": [round(latency, 3) for latency in latencies],
-    }
+        if status and self._waiting:
+            connection.send(next(self._requests), self._waiting.popleft())
+        elif status:
+            self._free.append(connection)
+
+    def _result(self, count: int) -> dict[str, Any]:
+        unanswered = [connection.due for connection in self._opened if connection.due] + list(self._waiting)
+        now = time.perf_counter()
+        self._latencies_ms += [(now - due) * 1000 for due in unanswered if due >= self._counts_from]
+        for connection in self._opened:
+            connection.due = 0.0
+            connection.close()
+        self._late_ms.sort()
+        return {
+            "sent": count - len(self._waiting),
+            "answered": sum(n for status, n in self._statuses.items() if 200 <= status < 300),
+            "statuses": self._statuses,
+            "unanswered": len(unanswered),
+            "connections": len(self._opened),
+            "sent_late_ms_p99": self._late_ms[int(len(self._late_ms) * 0.99)],
+            "latencies_ms": [round(latency, 3) for latency in self._latencies_ms],
+        }
 
 
 async def busy(port: int, sources: list[Iterator[bytes]], count: int, connections: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from partners import Reply, business_date
+from partners import Reply, Till, business_date
 from world import World
 
 from connect_gateway.ledger.migrate import migrate
@@ -128,3 +128,28 @@ async def test_the_till_is_told_to_hold_and_all_is_well_again_by_itself(server: 
     print(f"connections cut, and well again after {await well_again(world, 20):.2f} s")
     approved = await world.fetch("SELECT count(*) AS n FROM transaction WHERE state = 'APPROVED'")
     await world.told(approved[0]["n"])
+
+
+async def test_a_slow_database_keeps_nobody_waiting_for_one_thing_after_another(world: World) -> None:
+    parcel = await world.ecms.ship_to_store()
+    till = await world.partner(Till, "slow", "pos", "0166", None)
+    holders = [await asyncpg.connect(world.database_url) for _ in range(2)]
+    for holder, table in zip(holders, ("token", "reference"), strict=True):
+        await holder.execute("BEGIN")
+        await holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    let_go = asyncio.get_running_loop().call_later(0.9, lambda: asyncio.ensure_future(holders[0].execute("ROLLBACK")))
+    try:
+        began = time.monotonic()
+        replies = await asyncio.gather(
+            till.collect(parcel), till.reverse(str(uuid.uuid4())), till.look_up(parcel.reference)
+        )
+        assert time.monotonic() - began < WITHIN_S
+    finally:
+        let_go.cancel()
+        for holder in holders:
+            await holder.close()
+    # The reversal has nothing to do with the table that is locked, but may stand behind the one that has.
+    for reply in (replies[0], replies[2]):
+        assert reply.status == 503, reply.raw
+        assert reply.json["verdict"]["parcel"] == "HOLD"
+    assert (await till.collect(parcel)).status in (201, 409)

@@ -23,9 +23,9 @@ def _kept(index: Index, id_: str) -> Iterator[Violation]:
         return
     state, sales, reversals = ending.state, index.sales.get(id_, []), index.reversals.get(id_, [])
     seen = {decision(one) for one in index.observations(id_)}
-    if any(one.fate is Fate.OK for one in reversals) and state != "REVERSED":
+    if "REVERSED" in seen and state != "REVERSED":
         yield violation("I4", "reversal-lost", id_, f"a reversal was answered, and at the end it is {state}")
-    if "APPROVED" in seen and not reversals and state not in ("APPROVED", "REVERSED"):
+    if "APPROVED" in seen and state not in ("APPROVED", "REVERSED"):
         yield violation("I4", "approval-lost", id_, f"an approval was answered, and at the end it is {state}")
     if "DECLINED" in seen and state != "DECLINED" and not (state == "REVERSED" and reversals):
         yield violation("I4", "refusal-lost", id_, f"a refusal was answered, and at the end it is {state}")

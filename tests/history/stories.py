@@ -175,10 +175,10 @@ class Story:
     def reverse(self, id_: str, *, pos: int = 1, lost: bool = False) -> Operation:
         """A till undoes a transaction, known or not."""
         sold = self.sold.get(id_)
-        if sold is None:
+        if id_ not in self.sold:
             self.sold[id_] = None
             self._journal(pos, {"transactionId": id_, "state": "REVERSED", "receipt": None, "amountDue": 0})
-        elif sold.state != "REVERSED":
+        elif sold is not None and sold.state != "REVERSED":
             was_approved, sold.state = sold.state == "APPROVED", "REVERSED"
             self._enter(id_, sold, None)
             if was_approved:

@@ -21,27 +21,25 @@ from connect_gateway.postgres import EmbeddedPostgres
 from torture.crashes import CASES, Case, Observed, covering, run_cases
 
 DOCUMENT = Path(__file__).parents[2] / "ARCHITECTURE.md"
-BEGIN, END = "<!-- generated: crash points -->", "<!-- end of generated -->"
+BEGIN, END = "<!-- generated: crash-points -->", "<!-- end of generated -->"
 
 
 def table(results: Sequence[Observed]) -> str:
-    """What was observed, as Markdown: kinds of work that came to the same at a point share a row."""
-    rows: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
-    order = {case.point: place for place, case in reversed(list(enumerate(CASES)))}
-    names = {case.deed.name: place for place, case in reversed(list(enumerate(CASES)))}
-    for one in sorted(results, key=lambda one: (order[one.case.point], names[one.case.deed.name])):
-        rows[one.case.point, one.ledger, one.again, one.ecms].append(one.case.deed.name)
-    points = len({one.case.point for one in results})
+    """What was observed, as Markdown: what came to the same shares a row."""
+    order = {str(case): place for place, case in enumerate(CASES)}
+    came_to: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for one in sorted(results, key=lambda one: order[str(one.case)]):
+        came_to[one.case.point, one.ledger, one.again, one.ecms].append(one.case.deed.name)
+    rows: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for (point, *found), names in came_to.items():
+        rows[", ".join(names), *found].append(f"`{point}`")
     lines = [
-        f"{len(results)} deaths were played: at {points} points, during each kind of work that passes them. A new",
-        "process was then sent the same request.",
+        f"{len(results)} deaths were played: at {len({one.case.point for one in results})} points, during each kind of",
+        "work that passes them. A new process was then sent the same request.",
         "",
-        "| it dies at | during | the ledger then has | the same request again | ECMS in the end |",
+        "| it dies during | at | the ledger then has | the same request again | ECMS in the end |",
         "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{point}` | {', '.join(names)} | {ledger} | {again} | {ecms} |"
-        for (point, ledger, again, ecms), names in rows.items()
+        *(f"| {names} | {', '.join(points)} | {' | '.join(found)} |" for (names, *found), points in rows.items()),
     ]
     return "\n".join(lines)
 
@@ -53,7 +51,7 @@ def write(results: Sequence[Observed], document: Path) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{document} has no markers for the table")
-    document.write_text(f"{before}{BEGIN}\n\n{table(results)}\n\n{END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
 
 
 async def play(cases: Sequence[Case], console: Console, lanes: int) -> list[Observed]:

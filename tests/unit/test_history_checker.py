@@ -189,10 +189,12 @@ def approved_before_arrival(history: History) -> None:
     history.operations = [one for one in history.operations if (one.action, one.subject) != ("STATUS", tracking)]
 
 
-def code_beside_another(history: History) -> None:
+def codes_beside_another(history: History) -> None:
     reference = history.endings["a"].body["reference"]
-    beside = f"{int(reference[:11]) + 1:011d}{reference[11:]}"
-    history.parcels[beside] = replace(history.parcels[reference], reference=beside, tracking_number="3" * 18)
+    for further in (8, 16):
+        beside = f"{int(reference[:11]) + further:011d}{reference[11:]}"
+        tracking_number = f"{further:018d}"
+        history.parcels[beside] = replace(history.parcels[reference], reference=beside, tracking_number=tracking_number)
 
 
 def second_code(history: History) -> None:
@@ -284,7 +286,7 @@ LIES = [
     lie("I6", "told-unheard", lambda h: deliveries(h, "a", lambda rows: []), 0),
     lie("I7", "code-accepted-twice", return_accepted_twice, 0),
     lie("I7", "two-codes", second_code, 2),
-    lie("I7", "guessable", code_beside_another, 0),
+    lie("I7", "guessable", codes_beside_another, 0),
     lie("I7", "accepted-after-expiry", accepted_after_expiry, 1),
     lie("I8", "chain-broken", drop_journal_entry, 0),
     lie("I8", "chain-broken", forge_journal_entry, 0),

@@ -1,6 +1,7 @@
 """The POS edge (role `pos`): what a clerk's till asks. The store is the client's, never the body's."""
 
 import re
+from time import monotonic
 from typing import Annotated, Literal, assert_never
 
 import structlog
@@ -133,7 +134,9 @@ class PosEdge:
 
     async def perform(self, request: web.Request) -> web.Response:
         """The clerk does a transaction; the same id and content gets the same answer, for ever."""
+        began = monotonic()
         client, store_id = await self._till(request)
+        waited_s = monotonic() - began
         transaction_id = parse_uuid(request.match_info["transactionId"], "transactionId")
         message = parse_transaction(await body_of(request))
         if client.pos is not None and client.pos != message.pos:
@@ -151,7 +154,7 @@ class PosEdge:
             tender=message.tender if isinstance(message, Collect) else None,
             amount_tendered=message.amount_tendered if isinstance(message, Collect) else None,
         )
-        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id))
+        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id), waited_s)
         self._gateway.metrics.decided(command.type, type(outcome).__name__.lower())
         return await self._performed(client, command, outcome)
 
@@ -189,13 +192,15 @@ class PosEdge:
 
     async def reverse(self, request: web.Request) -> web.Response:
         """The till undoes a transaction, whether or not it ever arrived."""
+        began = monotonic()
         client, store_id = await self._till(request)
+        waited_s = monotonic() - began
         transaction_id = parse_uuid(request.match_info["transactionId"], "transactionId")
         message = validate(Reversal, parse_json(await body_of(request)))
         command = Reverse(
             store_id, transaction_id, ReversalReason(message.reason), message.parcel_in_hand, client.pos or 0
         )
-        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id))
+        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id), waited_s)
         self._gateway.metrics.decided("REVERSAL", type(outcome).__name__.lower())
         match outcome:
             case decide.Reversed() | decide.AlreadyReversed():

@@ -90,10 +90,13 @@ class Counter:
             self._commit_group, group_limit=GROUP_LIMIT, waiting_limit=WAITING_LIMIT, answer_within_s=ANSWER_WITHIN_S
         )
 
-    async def submit(self, command: CounterCommand) -> decide.Outcome:
-        """Decides and commits; Unavailable where it was not done, FateUnknown where that could not be found out."""
+    async def submit(self, command: CounterCommand, waited_s: float = 0.0) -> decide.Outcome:
+        """Decides and commits; Unavailable where it was not done, FateUnknown where that could not be found out.
+
+        `waited_s` is for how long the till has waited already.
+        """
         try:
-            return await self._gatherer.submit(command)
+            return await self._gatherer.submit(command, waited_s)
         except TimeoutError as error:
             raise FateUnknown("the ledger did not answer in time") from error
 

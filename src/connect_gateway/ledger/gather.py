@@ -55,13 +55,16 @@ class Gatherer(Generic[Item, Result]):
         self._runner: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
 
-    async def submit(self, item: Item) -> Result:
-        """The item's result. A caller that stops waiting does not stop the item."""
+    async def submit(self, item: Item, waited_s: float = 0.0) -> Result:
+        """The item's result. A caller that stops waiting does not stop the item.
+
+        `waited_s` is how long the caller has been kept waiting for something else before.
+        """
         if len(self._waiting) >= self._waiting_limit:
             raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append(_Waiting(item, future, loop.time()))
+        self._waiting.append(_Waiting(item, future, loop.time() - waited_s))
         if self._runner is None:
             self._runner = loop.create_task(self._run())
             self._tick()
@@ -107,9 +110,6 @@ class Gatherer(Generic[Item, Result]):
         for one in self._under_way:
             _give_up(one, overdue)
         for one in self._waiting:
-            # They stand in the order of their coming.
-            if one.since > overdue:
-                break
             _give_up(one, overdue)
         self._ticking = loop.call_later(_TICK_S, self._tick)
 
