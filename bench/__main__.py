@@ -25,7 +25,6 @@ ROWS: dict[str, Callable[[Bench], Awaitable[list[Line]]]] = {
     "steady": rows_one.steady,
     "growth": rows_conditions.growth,
     "ecms": rows_conditions.ecms,
-    "relay": rows_conditions.relay,
     "memory": rows_one.memory,
     "processes": rows_conditions.processes,
     "receipt": rows_one.receipt,

@@ -87,11 +87,13 @@ async def in_turn(bench: Bench, what: str, sides: Sequence[Side], rounds: int) -
 
 
 async def once(bench: Bench, label: str, what: str, side: Side) -> Driven:
-    """One measurement of one side, warmed up."""
+    """One measurement of one side, warmed up where it is the first."""
     plan = bench.plan
-    async with bench.show.timing(label, plan.warm_up_s + plan.seconds + 1):
+    warm_up_s = 0 if side.measured else plan.warm_up_s
+    async with bench.show.timing(label, warm_up_s + plan.seconds + 1):
         await bench.ground.checkpoint()
-        await side.drive(plan.warm_up_s, side.connections)
+        if warm_up_s:
+            await side.drive(warm_up_s, side.connections)
         driven, costs = await metered(bench, side, plan.seconds, side.connections)
     if not driven.answered:
         raise BenchError(f"{side.name} answered nothing within {plan.seconds} s")

@@ -24,42 +24,59 @@ class Costs:
     others: float
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """Seconds of processor time had until now, by whom; `machine` is all there was, `idle` what nobody took of it."""
+
+    database: float
+    server: float
+    load: float
+    machine: float
+    idle: float
+    wal_bytes: int
+
+
 class Meter:
     """Reads the clocks before and after a measurement. `servers` are the processes that answer, without PostgreSQL."""
 
     def __init__(self, ground: Ground, servers: Sequence[int]) -> None:
         self._ground = ground
         self._servers = servers
+        self._began: _Reading | None = None
 
     async def start(self) -> None:
         self._began = await self._read()
 
     async def stop(self, requests: int) -> Costs:
         """The costs since `start`, shared among so many requests."""
-        ended = await self._read()
-        database, server, load, wal, machine = (
-            after - before for before, after in zip(self._began, ended, strict=True)
-        )
+        before, after = self._began, await self._read()
+        assert before is not None, "it was started"
         count = max(requests, 1)
-        capacity = max(machine, 0.001)
-        idle = self._idle()
-        others = max(0.0, 1 - (database + server + load + idle) / capacity)
-        return Costs(database / count * 1e6, server / count * 1e6, load / count * 1e6, wal / count, others)
+        database, server, load = (
+            getattr(after, part) - getattr(before, part) for part in ("database", "server", "load")
+        )
+        taken = after.machine - before.machine - (after.idle - before.idle)
+        return Costs(
+            database / count * 1e6,
+            server / count * 1e6,
+            load / count * 1e6,
+            (after.wal_bytes - before.wal_bytes) / count,
+            max(0.0, taken - database - server - load) / max(after.machine - before.machine, 0.001),
+        )
 
-    async def _read(self) -> tuple[float, float, float, float, float]:
+    async def _read(self) -> _Reading:
+        wal_bytes = await self._ground.wal_bytes()
         times = psutil.cpu_times()
-        self._idle_before, self._idle_now = getattr(self, "_idle_now", 0.0), times.idle + times.iowait
+        # What was run and has ended: the programs that make the load.
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return (
+        return _Reading(
             processor_time(self._ground.postgres.pid),
             sum(processor_time(pid) for pid in self._servers),
             children.ru_utime + children.ru_stime,
-            float(await self._ground.wal_bytes()),
             sum(times[:8]),
+            times.idle + getattr(times, "iowait", 0.0),
+            wal_bytes,
         )
-
-    def _idle(self) -> float:
-        return self._idle_now - self._idle_before
 
 
 def processor_time(pid: int) -> float:

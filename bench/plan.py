@@ -14,10 +14,12 @@ PEER_WORKERS = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes of one run. `seconds` is one measurement, which a warm-up of `warm_up_s` goes before."""
+    """Sizes of one run. `seconds` is one measurement; the first of a side has a warm-up of `warm_up_s` before it."""
 
     name: str
     rounds: int
+    further_rounds: int
+    """Of what has no target."""
     seconds: int
     warm_up_s: int
     references: int
@@ -36,14 +38,15 @@ class Plan:
 QUICK = Plan(
     name="quick",
     rounds=3,
-    seconds=3,
+    further_rounds=1,
+    seconds=2,
     warm_up_s=1,
-    references=300_000,
-    steady_s=6,
+    references=160_000,
+    steady_s=3,
     grown=((100_000, 0), (1_000_000, 500_000)),
     memory_requests=(10_000, 100_000),
-    sweep=(8, 128),
-    sweep_s=2,
+    sweep=(8,),
+    sweep_s=1,
     receipts=20,
     profile_s=6,
 )
@@ -51,13 +54,14 @@ QUICK = Plan(
 FULL = Plan(
     name="full",
     rounds=5,
+    further_rounds=3,
     seconds=10,
     warm_up_s=2,
     references=1_000_000,
     steady_s=60,
     grown=((100_000, 0), (1_000_000, 500_000), (10_000_000, 5_000_000)),
     memory_requests=(10_000, 1_000_000),
-    sweep=(1, 8, 32, 128, 512),
+    sweep=(1, 8, 32, 512),
     sweep_s=4,
     receipts=200,
     profile_s=15,

@@ -17,6 +17,8 @@ from bench.stock import Database
 _RATE_LIMIT = 15_000
 """COLLECTs a second that no side reaches: so many requests are prepared for each second."""
 
+_FIRST_EVENT_WITHIN_S = 30.0
+
 
 async def growth(bench: Bench) -> list[Line]:
     """COLLECT with little and with much stored. Each round starts its own process on each size."""
@@ -54,63 +56,60 @@ async def _measure_grown(bench: Bench, database: Database, number: int) -> Drive
 
 
 async def ecms(bench: Bench) -> list[Line]:
-    """COLLECT with ECMS away and with ECMS taking events, each in 50 ms."""
+    """COLLECT with ECMS away and with ECMS taking events; and the relay by itself, on the backlog of the former.
+
+    Each measurement has a process of its own, so that none relays what another has left.
+    """
     ground, plan = bench.ground, bench.plan
     stock = await ground.stock(plan.references, 0)
-    records = ground.collects(stock, plan.references)
+    rates: list[tuple[float, float, float]] = []
     async with AsyncExitStack() as stack:
+        away = await stack.enter_async_context(database_of(bench, stock))
+        there = await stack.enter_async_context(database_of(bench, stock))
         stub = await stack.enter_async_context(sides.ecms_stub(ground, ECMS_DELAY_MS))
-        driven: list[Side] = []
-        databases: list[Database] = []
-        for name, up in (("ECMS away", None), ("ECMS there", stub)):
-            database = await stack.enter_async_context(database_of(bench, stock))
-            served = await stack.enter_async_context(sides.gateway(ground, database, up))
-            driven.append(over_http(name, served, database, records))
-            databases.append(database)
-        await in_turn(bench, "COLLECT", driven, plan.rounds)
-        told = await _told(stub)
-        for database in databases:
+        for number in range(1, plan.rounds + 1):
+            of = f"round {number} of {plan.rounds}"
+            without = await _collect_once(bench, f"ECMS away, {of}", "ECMS away", away, None)
+            with_ecms = await _collect_once(bench, f"ECMS there, {of}", "ECMS there", there, stub)
+            told = await _drain(bench, f"Relay: the backlog drains, {of}", away, stub)
+            rates.append((without.rate, with_ecms.rate, told))
+        for database in (away, there):
             await audit(bench, "the gateway", database)
-    away, there = driven
-    rounds = tuple(zip(away.rates, there.rates, strict=True))
-    note = f"meanwhile ECMS was told {told:,} events"
     what = f"with ECMS there, answering in {ECMS_DELAY_MS} ms"
-    return [Row("ecms", "COLLECT with ECMS away for the whole run", what, "/s", rounds, Target(0.9), note)]
-
-
-async def relay(bench: Bench) -> list[Line]:
-    """Events told a second, from the backlog that a COLLECT run without ECMS leaves behind."""
-    ground, plan = bench.ground, bench.plan
-    stock = await ground.stock(plan.references, 0)
-    records = ground.collects(stock, plan.references)
-    rounds = []
-    for number in range(1, plan.rounds + 1):
-        async with database_of(bench, stock) as database:
-            async with sides.gateway(ground, database, None) as served:
-                side = over_http("gateway, ECMS away", served, database, records)
-                label = f"Relay: the backlog grows, round {number} of {plan.rounds}"
-                collected = await once(bench, label, "Relay", side)
-            await audit(bench, "the gateway", database)
-            async with (
-                sides.ecms_stub(ground, ECMS_DELAY_MS) as stub,
-                sides.gateway(ground, database, stub),
-                bench.show.timing(f"Relay: the backlog drains, round {number} of {plan.rounds}", plan.seconds + 1),
-            ):
-                told = await _drain_rate(stub, database.collected, plan.seconds)
-            bench.show.say(f"  Relay: [bold]{told:,.0f}[/bold] events told a second")
-            rounds.append((told, collected.rate))
     figure = f"Relay: events told each second to an ECMS that answers in {ECMS_DELAY_MS} ms"
-    return [Row("relay", figure, "COLLECT that a single process sustains", "/s", tuple(rounds), Target(1.0))]
+    pairs = tuple((without, with_ecms) for without, with_ecms, _ in rates)
+    relayed = tuple((told, without) for without, _, told in rates)
+    return [
+        Row("ecms", "COLLECT with ECMS away for the whole run", what, "/s", pairs, Target(0.9)),
+        Row("ecms", figure, "COLLECT that a single process sustains", "/s", relayed, Target(1.0)),
+    ]
 
 
-async def _drain_rate(stub: sides.Served, backlog: int, seconds: float) -> float:
+async def _collect_once(bench: Bench, label: str, name: str, database: Database, stub: sides.Served | None) -> Driven:
+    records = bench.ground.collects(database.stock, bench.plan.references)
+    async with sides.gateway(bench.ground, database, stub) as served:
+        return await once(bench, f"COLLECT: {label}", "COLLECT", over_http(name, served, database, records))
+
+
+async def _drain(bench: Bench, label: str, database: Database, stub: sides.Served) -> float:
+    """Events told a second by a process that finds a backlog and has nothing else to do."""
+    seconds = bench.plan.seconds
+    row = (await bench.ground.fetch(database, "SELECT count(*) AS n FROM event WHERE state <> 'TOLD'"))[0]
+    before = await _told(stub)
+    async with sides.gateway(bench.ground, database, stub), bench.show.timing(label, seconds + 1):
+        rate = await _drain_rate(stub, before, before + int(row["n"] * 0.95), seconds)
+    bench.show.say(f"  {label}: [bold]{rate:,.0f}[/bold]/s")
+    return rate
+
+
+async def _drain_rate(stub: sides.Served, before: int, enough: int, seconds: float) -> float:
     """Events a second from the first one on, for so long or until nearly none are left."""
-    give_up = time.monotonic() + 30
-    while not (first := await _told(stub)) and time.monotonic() < give_up:
+    give_up = time.monotonic() + _FIRST_EVENT_WITHIN_S
+    while (first := await _told(stub)) == before and time.monotonic() < give_up:
         await asyncio.sleep(0.05)
     began = time.monotonic()
     told, now = first, began
-    while now - began < seconds and told < backlog * 0.95:
+    while now - began < seconds and told < enough:
         await asyncio.sleep(0.1)
         told, now = await _told(stub), time.monotonic()
     return (told - first) / max(now - began, 0.001)
@@ -145,7 +144,7 @@ async def processes(bench: Bench) -> list[Line]:
             )
 
         two = Side("two processes", both, (first.pid, second.pid), CONNECTIONS)
-        await in_turn(bench, "COLLECT", [two, one], plan.rounds)
+        await in_turn(bench, "COLLECT", [two, one], plan.further_rounds)
         whole = Database(database.name, database.url, stock)
         whole.used = sum(half.used for half in halves) - stock.open // 2
         whole.collected = sum(half.collected for half in halves)

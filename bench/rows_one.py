@@ -11,10 +11,10 @@ import aiohttp
 import psutil
 
 from bench import sides
-from bench.drive import Bench, audit
+from bench.drive import Bench, Side, audit, metered
 from bench.errors import BenchError
 from bench.findings import Fact, Line, NotMeasured, Row, Target
-from bench.load import own_client, wrk
+from bench.load import Driven, own_client, wrk
 from bench.plan import CONNECTIONS, ECMS_DELAY_MS, STEADY_RATE
 from bench.rows_throughput import database_of
 from bench.stock import Database, Records
@@ -167,8 +167,8 @@ async def ceilings(bench: Bench) -> list[Line]:
         same = await stack.enter_async_context(sides.same_answer(ground))
         bare = await stack.enter_async_context(sides.bare_aiohttp(ground))
         async with bench.show.timing("What wrk can do", 4):
-            fastest = await wrk(same.port, records, 0, connections=CONNECTIONS, seconds=2)
-            plain = await wrk(bare.port, records, 0, connections=CONNECTIONS, seconds=2)
+            fastest = await _ceiling(bench, "a server that always says the same", same, records)
+            plain = await _ceiling(bench, "a bare aiohttp handler", bare, records)
         told = await _at_steady_rate(bench, "What the steady client adds", same, (records, 0), "--again")
     floor = told["latencies_ms"]
     return [
@@ -181,6 +181,15 @@ async def ceilings(bench: Bench) -> list[Line]:
             "part of every latency measured with it",
         ),
     ]
+
+
+async def _ceiling(bench: Bench, name: str, served: sides.Served, records: Records) -> Driven:
+    async def drive(seconds: int, connections: int) -> Driven:
+        return await wrk(served.port, records, 0, connections=connections, seconds=seconds)
+
+    driven, costs = await metered(bench, Side(name, drive, (served.pid,)), 2, CONNECTIONS)
+    bench.findings.costs[f"wrk against {name}"] = [costs]
+    return driven
 
 
 def _one_record(bench: Bench, name: str, request: bytes) -> Records:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from statistics import median
 
 from bench import sides
 from bench.drive import (
@@ -106,6 +107,9 @@ async def _sweep(bench: Bench, driven: dict[str, Side]) -> None:
             async with bench.show.timing(label, bench.plan.sweep_s):
                 one, _ = await metered(bench, side, bench.plan.sweep_s, connections)
             bench.findings.connections.setdefault(name, []).append((connections, one.rate))
+    for name, side in driven.items():
+        points = [*bench.findings.connections.get(name, []), (side.connections, median(side.rates))]
+        bench.findings.connections[name] = sorted(points)
 
 
 async def lookup(bench: Bench) -> list[Line]:

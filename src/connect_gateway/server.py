@@ -104,9 +104,7 @@ def _watch_parent(descriptor: int, stop: asyncio.Event) -> None:
 async def serving(settings: Settings, database_url: str, keys_file: Path) -> AsyncIterator[int]:
     """A gateway that listens and relays, for as long as the context lasts; yields its port."""
     keys = load_keys(keys_file)
-    await _migrated(database_url)
-    pool = await open_pool(database_url, settings.database_pool_size)
-    clock = SettableClock(await sandbox_clock.kept(pool)) if settings.sandbox else SystemClock()
+    pool, clock = await _opened(settings, database_url)
     gateway = _assemble(settings, pool, keys, clock)
     runner = Runner(_application(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
     await runner.setup()
@@ -129,18 +127,18 @@ async def serving(settings: Settings, database_url: str, keys_file: Path) -> Asy
         pool.terminate()
 
 
-async def _migrated(database_url: str) -> None:
-    """Waits for the database for as long as it takes, and brings it to this program's schema."""
+async def _opened(settings: Settings, database_url: str) -> tuple[Pool, Clock]:
+    """Waits for the database for as long as it takes, brings it to this program's schema and opens it."""
     while True:
         try:
             await migrate(database_url)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if not is_away(error):
+            pool = await open_pool(database_url, settings.database_pool_size)
+            return pool, SettableClock(await sandbox_clock.kept(pool)) if settings.sandbox else SystemClock()
+        except (Unavailable, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if not isinstance(error, Unavailable) and not is_away(error):
                 raise
             _log.warning("waiting-for-database", error=type(error).__name__)
             await asyncio.sleep(_DATABASE_RETRY_S)
-        else:
-            return
 
 
 def _assemble(settings: Settings, pool: Pool, keys: Keys, clock: Clock) -> Gateway:

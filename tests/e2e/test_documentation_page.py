@@ -17,6 +17,7 @@ NOT_TO_BE_HAD = {
     "grantToken": 401,  # the example does not know this sandbox's secret
     "resendTask": 404,  # a sandbox begins with an empty work list
     "closeTask": 404,
+    "showReconciliation": 404,  # and no day has been reconciled yet
 }
 
 

@@ -32,7 +32,7 @@ def test_schemathesis_finds_nothing(start_sandbox: Callable[..., Any], home: Pat
     }
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", str(DOCUMENT), "--url", sandbox.facts["gateway"]),
-        *("--checks", "all", "--mode", "all", "--max-examples", "12", "--continue-on-failure", "--no-shrink"),
+        *("--checks", "all", "--mode", "all", "--max-examples", "8", "--continue-on-failure", "--no-shrink"),
         *("--report", "ndjson", "--report-ndjson-path", "report.ndjson", "--no-color", "--generation-database", "none"),
     ]
     done = subprocess.run(

@@ -57,13 +57,13 @@ def constant(node: ast.expr) -> str:
 def test_every_point_is_in_the_list_and_every_transaction_has_its_own() -> None:
     transactions = [constant(call.args[2]) for call in calls("in_transaction")]
     assert set(transactions) == set(crashpoints.TRANSACTIONS)
-    # Those of a transaction are reached where its name is passed on.
-    named = [call for call in calls("reach") if isinstance(call.args[0], ast.Constant)]
-    points = {f"{constant(call.args[0])}-{constant(call.args[1])}" for call in named}
-    around = {
-        f"{name}-{constant(call.args[1])}" for call in calls("reach") if call not in named for name in transactions
-    }
-    assert points | around == crashpoints.POINTS
+    points = set()
+    for call in calls("reach"):
+        name, place = call.args[0], constant(call.args[1])
+        # Those around a transaction are reached where its name is passed on.
+        names = [name.value] if isinstance(name, ast.Constant) else transactions
+        points.update(f"{each}-{place}" for each in names)
+    assert points == crashpoints.POINTS
 
 
 def serve(**settings: str) -> subprocess.CompletedProcess[str]:

@@ -76,7 +76,7 @@ RELAY = (
         "            amount=command.amount_tendered or 0,\n            receipt_number",
     ),
     Defect(
-        "event-of-a-refusal",
+        "undone-claim-told-as-claimed",
         "a claim that is undone is told as claimed again",
         "domain/decide.py",
         '    TransactionType.CLAIM: ("DELIVERED TO STORE", "CLAIM REVERSED"),\n',

@@ -125,6 +125,8 @@ class EcmsClient:
 
     async def _renew(self, old: _Tokens | None) -> _Tokens:
         if old is not None and old.refresh_token is not None:
+            # It is tried once: where it gets no answer that can be used, the next attempt goes by the credentials.
+            self._tokens = None
             answer = await self._ask_for_token({"grant_type": "refresh_token", "refresh_token": old.refresh_token})
             if answer.status == 200:
                 return _tokens_of(answer)

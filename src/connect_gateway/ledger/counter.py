@@ -154,7 +154,6 @@ class Counter:
         return results
 
     async def _attempt(self, commands: list[CounterCommand], *, fence: bool = False) -> list[decide.Outcome]:
-        now = self._clock.now()
         committed_events = 0
 
         async def work(connection: Connection) -> list[decide.Outcome]:
@@ -163,6 +162,8 @@ class Counter:
                 await connection.execute("UPDATE fence SET touched_at = now()", timeout=STATEMENT_TIMEOUT_S)
             group = await _read(connection, commands)
             reach("counter", "after-reads")
+            # Only now, with its rows locked, has every earlier change of them a time before this one.
+            now = self._clock.now()
             outcomes = [self._decide(group, command, now) for command in commands]
             await _write(connection, group)
             committed_events = len(group.events)
