@@ -47,7 +47,7 @@ format: $(VENV)/.dev
 	$(PY) -m ruff check --fix-only --quiet $(SOURCES)
 	$(PY) -m ruff format $(SOURCES)
 
-docs: $(VENV)/.runtime
+docs: $(VENV)/.dev
 	$(PY) -m connect_gateway.reference_docs --write
 	$(PY) -m connect_gateway.openapi --write
 

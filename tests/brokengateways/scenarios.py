@@ -43,10 +43,11 @@ class Scenario:
 
 
 async def _sell(
-    till: RecordingWire, parcel: Parcel, id_: str | None = None, **fields: str
+    till: RecordingWire, parcel: Parcel, id_: str | None = None, *, pos: int = 1, **fields: str
 ) -> tuple[str, Answer | None]:
     id_ = id_ or str(uuid.uuid4())
-    return id_, await attempted(till, "PUT", f"/pos/v1/transactions/{id_}", sale(parcel, **fields))
+    body = sale(parcel, pos=pos) | fields
+    return id_, await attempted(till, "PUT", f"/pos/v1/transactions/{id_}", body)
 
 
 async def _undo(till: RecordingWire, id_: str, reason: str = "CLERK_VOID") -> Answer | None:
@@ -270,7 +271,7 @@ async def _undone_while_told(played: Played) -> None:
 
     async def busy(till: RecordingWire, parcel: Parcel, pos: int) -> None:
         for pause in range(30):
-            id_, _ = await _sell(till, parcel, pos=str(pos))
+            id_, _ = await _sell(till, parcel, pos=pos)
             await asyncio.sleep(pause / 1000)
             await _undo(till, id_)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from conftest import RunningSandbox
 from partners import Parcel, Partner, Till, business_date
 
 from connect_gateway.domain.codes import parse_reference
@@ -67,7 +66,7 @@ async def reconciled(facts: dict[str, Any], home: Path) -> tuple[int, dict[str, 
 
 
 async def test_a_day_agrees_three_ways_and_a_wrong_count_does_not(
-    start_sandbox: Callable[..., RunningSandbox], home: Path
+    start_sandbox: Callable[..., Any], home: Path
 ) -> None:
     facts = start_sandbox().facts
     async with aiohttp.ClientSession() as session:

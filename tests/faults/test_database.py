@@ -151,6 +151,16 @@ async def test_commands_of_one_group_see_each_other(world: World) -> None:
     assert len(await world.fetch("SELECT FROM transaction")) == 3
 
 
+async def test_a_decline_is_answered_even_where_the_guess_cannot_be_counted(world: World) -> None:
+    parcel = await world.ecms.ship_to_store()
+    transaction_id = str(uuid.uuid4())
+    await world.fetch("ALTER TABLE attempt RENAME TO gone")
+    declined = await world.till.collect(parcel, transaction_id, reference="500000000000")
+    refusal(declined, 404, "unknown-reference", "RETURN")
+    again = await world.till.collect(parcel, transaction_id, reference="500000000000")
+    assert again.raw == declined.raw
+
+
 async def test_a_relay_that_met_an_error_goes_on(world: World) -> None:
     with structlog.testing.capture_logs() as logged:
         await world.fetch("ALTER TABLE event RENAME TO gone")

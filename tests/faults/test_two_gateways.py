@@ -79,8 +79,8 @@ async def test_a_release_and_its_reversal_at_once_end_alike_for_both(pair: Pair)
             assert (await till.collect(parcel, transaction_id)).status == 409
             assert (await till.look_up(parcel.reference)).json["state"] == "OPEN"
     balance = await pair.world.fetch(
-        "SELECT count(*) FILTER (WHERE status = 'CLAIMED') AS done, count(*) FILTER (WHERE status <> 'CLAIMED') AS undone"
-        " FROM event"
+        "SELECT count(*) FILTER (WHERE status = 'CLAIMED') AS done,"
+        " count(*) FILTER (WHERE status <> 'CLAIMED') AS undone FROM event"
     )
     assert balance[0]["done"] == balance[0]["undone"]
 
@@ -105,7 +105,7 @@ async def test_fifty_kiosks_at_both_get_one_code(pair: Pair) -> None:
     replies = await asyncio.gather(
         *(kiosk.call("PUT", f"/kiosk/v1/returns/{uuid.uuid4()}", asked) for kiosk in pair.kiosks for _ in range(25))
     )
-    assert {reply.status for reply in replies} == {201}
+    assert {reply.raw for reply in replies if reply.status != 201} == set()
     assert len({reply.raw for reply in replies}) == 1
     assert [event["status"] for event in await pair.world.told(1)] == ["FOR RETURN"]
     assert len(await pair.world.fetch("SELECT FROM event")) == 1

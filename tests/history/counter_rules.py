@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from history.index import Index, Violation, action_of, decision, pairs, violation
-from history.records import Ending, Fate, Operation, Parcel, centavos
+from history.records import Ending, Fate, Operation, Parcel, centavos, parse
 
 _OUTGOING = frozenset({"COLLECT", "CLAIM"})
 
@@ -58,18 +58,27 @@ def conservation(index: Index) -> Iterator[Violation]:
             numbers[f"{store}/{int(pos)}"].append((int(count), ending))
     for key, terminal in index.history.terminals.items():
         found = Counter(count for count, _ in numbers.get(key, []))
-        for count in sorted(found):
-            if found[count] > 1:
-                owners = [ending.transaction_id for number, ending in numbers[key] if number == count]
-                text = f"receipt {count} of terminal {key} belongs to {len(owners)} transactions"
+        for number in sorted(found):
+            if found[number] > 1:
+                owners = [ending.transaction_id for one, ending in numbers[key] if one == number]
+                text = f"receipt {number} of terminal {key} belongs to {len(owners)} transactions"
                 yield violation("I2", "receipt-twice", key, text, *owners)
         missing = sorted(set(range(1, terminal.receipts + 1)) ^ set(found))
         if missing:
-            beside = [end.transaction_id for number, end in numbers.get(key, []) if abs(number - missing[0]) == 1]
+            beside = [ending.transaction_id for one, ending in numbers.get(key, []) if abs(one - missing[0]) == 1]
             text = f"terminal {key} counts {terminal.receipts} receipts; without a transaction, or too many: {missing}"
             yield violation("I2", "receipt-gap", key, text, *beside)
+    yield from _receipts(index)
     yield from _copies(index)
     yield from _closes(index)
+
+
+def _receipts(index: Index) -> Iterator[Violation]:
+    for id_, ending in index.history.endings.items():
+        found = index.history.receipts.get(ending.receipt_number or "")
+        if found is not None and parse(found) != ending.body["receipt"]:
+            text = f"receipt {ending.receipt_number}, asked for, is another one than that of its transaction"
+            yield violation("I2", "receipt-differs", id_, text)
 
 
 def _copies(index: Index) -> Iterator[Violation]:

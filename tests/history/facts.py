@@ -58,7 +58,12 @@ async def gather(
         answer = await _answer(tills.get(known[reference].store or "", anywhere), f"/pos/v1/references/{reference}")
         return (answer.body or {}).get("state")
 
+    async def receipt(number: str) -> str:
+        answer = await _answer(tills[number.partition("-")[0]], f"/pos/v1/receipts/{number}")
+        return answer.raw.decode()
+
     endings = await _all(ids, ending)
+    receipts = await _all({one.receipt_number for one in endings.values() if one.receipt_number is not None}, receipt)
     states = await _all(known, state)
     trackings = {parcel.tracking_number for parcel in known.values()}
     deliveries = {} if control is None else await _all(trackings, lambda tracking: _deliveries(control, tracking))
@@ -67,6 +72,7 @@ async def gather(
         operations=operations,
         parcels=known,
         endings=endings,
+        receipts=receipts,
         states={reference: found for reference, found in states.items() if found is not None},
         deliveries=deliveries,
         events=rows.events,

@@ -168,6 +168,8 @@ class History:
     parcels: dict[str, Parcel] = field(default_factory=dict)
     """By reference."""
     endings: dict[str, Ending] = field(default_factory=dict)
+    receipts: dict[str, str] = field(default_factory=dict)
+    """What was answered when each transaction's receipt was asked for by its number."""
     states: dict[str, str] = field(default_factory=dict)
     """State of each reference, as a lookup found it at the end."""
     deliveries: dict[str, tuple[Delivery, ...]] = field(default_factory=dict)
@@ -233,6 +235,7 @@ def load(path: Path) -> History:
         operations,
         parcels,
         {key: Ending(**one) for key, one in content["endings"].items()},
+        content["receipts"],
         content["states"],
         {key: tuple(Delivery(**one) for one in rows) for key, rows in content["deliveries"].items()},
         events,

@@ -133,8 +133,8 @@ class Story:
         if self.states[parcel.reference] != "OPEN":
             code = {"DONE": "already-done", "NOT_READY": "not-ready"}.get(self.states[parcel.reference], "cancelled")
             answer = json.dumps({"code": code, "status": 409})
-            self.sold[id_] = _Sold(type_, parcel, pos, "DECLINED", None, answer)
-            self._enter(id_, self.sold[id_], code)
+            declined = self.sold[id_] = _Sold(type_, parcel, pos, "DECLINED", None, answer)
+            self._enter(id_, declined, code)
             return self.note(type_, id_, content, answer, 409, lost=lost)
         self.receipts[pos] += 1
         number = f"{STORE}-{pos:03d}-{self.receipts[pos]:08d}"
@@ -241,6 +241,9 @@ class Story:
             operations=list(self.operations),
             parcels=dict(self.parcels),
             endings={id_: self._ending(id_) for id_ in {*self.sold, *self._asked()}},
+            receipts={
+                sold.number: json.dumps({"number": sold.number}) for sold in self.sold.values() if sold and sold.number
+            },
             states=dict(self.states),
             deliveries={
                 parcel.tracking_number: tuple(self.deliveries[parcel.tracking_number])

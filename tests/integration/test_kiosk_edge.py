@@ -182,6 +182,8 @@ async def test_what_ecms_refuses_leaves_nothing_behind(world: World) -> None:
             status = 404 if code == "unknown-identifier" else 409
             refusal(await ask(world), status, code)
     await nothing_is_stored(world)
+    # What ECMS does not know, or does not even take, counts as a guess; what it knows too well does not.
+    assert len(await world.fetch("SELECT FROM attempt WHERE unknown")) == 3
 
 
 async def test_while_ecms_is_away_or_unreadable_nothing_is_half_issued(world: World) -> None:

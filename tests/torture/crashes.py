@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 from connect_simulators.wire import Answer
 from history.checker import check
-from history.records import Delivery
+from history.records import History
 
 from connect_gateway.crashpoints import STATUS
 from connect_gateway.processes import tail
@@ -87,18 +87,15 @@ async def run_case(case: Case, nursery: Nursery, database_url: str, home: Path) 
             wrong.append("ECMS has not heard everything")
         history = await world.history()
         wrong += [str(violation) for violation in check(history)]
-        deliveries = [one for rows in history.deliveries.values() for one in rows if one.source in ("counter", "kiosk")]
-        repeats = sum(not one.applied for one in deliveries)
         end = _changed(before, await _snapshot(database_url))
-        return Observed(
-            case, _ledger(_changed(before, after), end), _again(answer), _heard(deliveries, repeats), tuple(wrong)
-        )
+        heard = _heard(case.deed, history)
+        return Observed(case, _ledger(_changed(before, after), end), _again(answer), heard, tuple(wrong))
 
 
 async def _die(world: Stage, case: Case, send: Send) -> list[str]:
     """Sends the request to a gateway that dies at the point; what is wrong, should it not."""
     await world.gateway.start(crash_at=case.point, ready=False)
-    sent = asyncio.create_task(send()) if await world.gateway.becomes_ready() else None
+    sent = asyncio.ensure_future(send()) if await world.gateway.becomes_ready() else None
     wrong: list[str] = []
     try:
         async with asyncio.timeout(_DIES_WITHIN_S):
@@ -160,10 +157,14 @@ def _again(answer: Answer | None) -> str:
     return f"{answer.status}, the stored answer" if stored else str(answer.status)
 
 
-def _heard(deliveries: Sequence[Delivery], repeats: int) -> str:
-    if not deliveries:
+def _heard(deed: Deed, history: History) -> str:
+    """How often ECMS was told of what the work was about; the rest it heard while the stage was set."""
+    if history.tasks:
+        return "refuses it, which the work list says"
+    if not any(point.startswith(("relay", "told")) for point in deed.points):
         return "–"
-    return "hears it twice, applies it once" if repeats else "hears it once"
+    deliveries = [one for rows in history.deliveries.values() for one in rows if one.source in ("counter", "kiosk")]
+    return "hears it once" if all(one.applied for one in deliveries) else "hears it twice, applies it once"
 
 
 async def run_cases(

@@ -12,7 +12,7 @@ import aiohttp
 from connect_gateway.processes import choose_port, tail
 from torture.nursery import Nursery, is_running
 
-_READY_WITHIN_S = 30.0
+_READY_WITHIN_S = 90.0
 _ENDS_WITHIN_S = 60.0
 
 

@@ -16,7 +16,7 @@ from torture.network import ROUGH, STORM
 from torture.services import Services
 
 _ECMS_FAULTS = ("down", "error-500", "timeout", "garbage", "slow", "apply-then-fail", "twice")
-_DATABASE_BACK_WITHIN_S = 90.0
+_DATABASE_BACK_WITHIN_S = 180.0
 
 Fault = Callable[[], Awaitable[None]]
 
@@ -32,20 +32,23 @@ class Nemesis:
         self._rng = rng
 
     async def run(self, closing: asyncio.Event) -> None:
-        """Three go about it at once: one with processes and the database, one with the network, one with ECMS."""
-        processes = (
+        """Four go about it at once: with the gateways, with the database, with the network and with ECMS."""
+        gateways = (
             (self._kill_gateway, 5),
             (self._kill_both_gateways, 1),
             (self._stop_gateway, 2),
             (self._freeze_gateway, 3),
+        )
+        database = (
             (self._kill_postgres, 1),
             (self._kill_backend, 1),
             (self._terminate_backends, 3),
-            (self._freeze_backends, 4),
+            (self._freeze_backends, 5),
         )
         ecms = ((self._lying_ecms, 6), (self._kill_ecms, 1))
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._go_on(processes, 1.0, 4.0, closing))
+            group.create_task(self._go_on(gateways, 2.0, 6.0, closing))
+            group.create_task(self._go_on(database, 2.0, 6.0, closing))
             group.create_task(self._go_on(((self._bad_weather, 1),), 1.0, 3.0, closing))
             group.create_task(self._go_on(ecms, 1.0, 4.0, closing))
 

@@ -69,6 +69,10 @@ class _Cast:
     kiosks: list[KioskPlayer]
     supplies: Supplies
 
+    @property
+    def players(self) -> list[TillPlayer | KioskPlayer]:
+        return [*self.tills, *self.kiosks]
+
 
 async def torture(run: Torture, home: Path) -> None:
     """Runs it, start to end; `run` tells what happens."""
@@ -114,7 +118,7 @@ async def _break(run: Torture, cast: _Cast, nemesis: Nemesis) -> None:
     async with asyncio.TaskGroup() as group:
         for store in STORES * _SUPPLIERS_OF_A_STORE:
             group.create_task(cast.supplies.keep_coming(store, closing))
-        for player in (*cast.tills, *cast.kiosks):
+        for player in cast.players:
             group.create_task(player.play(closing))
         breaking = group.create_task(nemesis.run(closing))
         await asyncio.sleep(run.seconds)
@@ -133,7 +137,7 @@ async def _settle(run: Torture, made: Services, cast: _Cast) -> None:
     run.recorder.calm = True
     give_up = time.monotonic() + _SETTLED_WITHIN_S
     while time.monotonic() < give_up:
-        settled = await asyncio.gather(*(player.settle() for player in (*cast.tills, *cast.kiosks)))
+        settled = await asyncio.gather(*(player.settle() for player in cast.players))
         if all(settled):
             return
         await asyncio.sleep(0.5)
@@ -202,9 +206,10 @@ async def _cast(recorder: Recorder, made: Services, home: Path, rng: random.Rand
             )
             for number in (1, 2)
         ]
-        for player in (*tills, *kiosks):
+        cast = _Cast(tills, kiosks, supplies)
+        for player in cast.players:
             stack.push_async_callback(player.close)
-        yield _Cast(tills, kiosks, supplies)
+        yield cast
 
 
 def _own(rng: random.Random) -> random.Random:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -87,7 +88,7 @@ class Supplies:
         self.parcels.append(parcel)
         return parcel
 
-    async def _until_done(self, action: str, subject: str, path: str, body: dict[str, object]) -> Answer:
+    async def _until_done(self, action: str, subject: str, path: str, body: Mapping[str, object]) -> Answer:
         """The same request, sent until ECMS has done it."""
         while True:
             pending = self.recorder.begin("merchant", action, subject, "", body)

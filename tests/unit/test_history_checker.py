@@ -227,6 +227,9 @@ LIES = [
     lie("I1", "amount", lambda h: answered(h, "COLLECT", "a", change="301.00"), 1),
     lie("I2", "receipt-gap", lambda h: ended(h, "b", receipt={"number": "0166-002-00000003"}), 0),
     lie("I2", "receipt-twice", lambda h: ended(h, "d", receipt={"number": "0166-001-00000001"}), 0),
+    lie(
+        "I2", "receipt-differs", lambda h: h.receipts.update({"0166-001-00000001": '{"number":"0166-001-00000009"}'}), 0
+    ),
     lie("I2", "close-differs", lambda h: answered(h, "CLOSE", "0166/1/1", cashExpected="400.00"), 2),
     lie("I3", "released-twice", approve_refused, 2),
     lie("I3", "released-and-reversed", lambda h: ended(h, "b", state="REVERSED"), 1),

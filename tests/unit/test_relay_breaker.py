@@ -30,7 +30,7 @@ def test_open_it_lets_one_through_and_that_only_when_its_time_has_come() -> None
     assert 100.0 < due <= 100.0 + LONGEST_PROBE_S
     assert breaker.admitted(due, 0) == 0
     assert breaker.admitted(due, 64) == 1
-    breaker.probing()
+    breaker.probing(due)
     assert breaker.admitted(due + 1_000, 64) == 0
 
 
@@ -42,7 +42,7 @@ def test_probes_go_on_for_ever_never_more_than_five_seconds_apart() -> None:
         assert pause <= 5
         now += pause
         assert breaker.admitted(now, 64) == 1
-        breaker.probing()
+        breaker.probing(now)
         # The probe takes its whole time-out; the next one is not put off by that.
         began, now = now, now + 5.0
         breaker.failed(now, began)
@@ -55,7 +55,7 @@ def test_the_pause_grows_with_jitter_and_begins_anew_after_a_success() -> None:
     for _ in range(12):
         pauses.append(breaker.seconds_to_probe(now))
         now += pauses[-1]
-        breaker.probing()
+        breaker.probing(now)
         breaker.failed(now, now)
     assert max(pauses[:2]) < max(pauses) <= LONGEST_PROBE_S
     assert len(set(pauses[5:])) > 1, "no jitter"
@@ -68,7 +68,7 @@ def test_stragglers_of_the_closed_time_do_not_let_a_second_probe_through() -> No
     breaker = opened()
     due = 100.0 + breaker.seconds_to_probe(100.0)
     assert breaker.admitted(due, 64) == 1
-    breaker.probing()
+    breaker.probing(due)
     # These were sent while the breaker was closed, and fail only now.
     for _ in range(3):
         breaker.failed(due + 0.1, 99.0)

@@ -18,7 +18,7 @@ from connect_gateway.clock import Clock
 from connect_gateway.crashpoints import reach
 from connect_gateway.domain.records import Event
 from connect_gateway.ecms.breaker import Breaker
-from connect_gateway.ecms.client import EcmsAnswer, EcmsAway, EcmsClient
+from connect_gateway.ecms.client import EcmsAnswer, EcmsClient
 from connect_gateway.ecms.messages import status_body
 from connect_gateway.ledger import events
 from connect_gateway.ledger.database import FateUnknown, Pool, Unavailable
@@ -121,7 +121,7 @@ class Relay:
         leased = await events.lease(self._pool, admitted, self._lease_ms)
         if leased:
             reach("relay", "after-lease")
-            self._breaker.probing()
+            self._breaker.probing(now)
         for event, tried in leased:
             delivery = asyncio.create_task(self._deliver(event, tried))
             self._deliveries.add(delivery)
@@ -143,7 +143,7 @@ class Relay:
                 answer = await self._client.post(
                     "/ecms/api/v1/status", status_body(event), idempotency_key=str(event.event_id)
                 )
-        except (EcmsAway, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever kept it from being answered, it is tried again
             self._breaker.failed(time.monotonic(), began)
             reach("relay", "after-failure")
             await self._try_again(event, tried, began, str(error) or type(error).__name__)

@@ -137,15 +137,13 @@ class KioskEdge:
 
     async def _refusal(self, client: Client, answer: EcmsAnswer) -> Problem:
         match answer.status:
-            case 404:
+            case 404 | 400 | 422:
                 await clients.note_attempt(self._gateway.pool, client, unknown=True, now=self._gateway.now())
                 return _refuse("unknown-identifier", "nothing that may be returned has this identifier")
             case 409:
                 return _refuse("already-returned", "this item has been returned")
             case 410:
                 return _refuse("return-expired", "the time for returning this item is over")
-            case 400 | 422:
-                return _refuse("unknown-identifier", "ECMS does not take this identifier")
             case _:
                 return _ecms_unavailable(f"status {answer.status}")
 

@@ -163,7 +163,10 @@ class PosEdge:
             case decide.Approved():
                 return _stored(outcome.transaction.status, outcome.transaction.answer)
             case decide.Declined():
-                await self._count(client, outcome.refusal.code)
+                try:
+                    await self._count(client, outcome.refusal.code)
+                except Exception as error:  # noqa: BLE001 - the decline is committed, and that is the answer
+                    _log.error("attempt-not-counted", client=client.client_id, exc_info=error)
                 return _stored(outcome.transaction.status, outcome.transaction.answer)
             case decide.Replayed():
                 return _stored(outcome.transaction.status, outcome.transaction.answer, replay=True)

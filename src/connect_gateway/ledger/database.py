@@ -136,11 +136,20 @@ async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Resu
     async with connection_of(pool) as connection:
         reach(name, "before-begin")
         await connection.execute("BEGIN", timeout=STATEMENT_TIMEOUT_S)
-        result = await work(connection)
-        reach(name, "before-commit")
-        await _commit(connection)
-        reach(name, "after-commit")
-        return result
+        try:
+            result = await work(connection)
+        except Exception as error:
+            if is_away(error):
+                raise
+            # A conflict or a constraint is no fault of the connection: making a new one costs more than this.
+            await connection.execute("ROLLBACK", timeout=STATEMENT_TIMEOUT_S)
+            failure = error
+        else:
+            reach(name, "before-commit")
+            await _commit(connection)
+            reach(name, "after-commit")
+            return result
+    raise failure
 
 
 async def insert_rows(connection: Connection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
