@@ -35,6 +35,7 @@ class Side:
     drive: Callable[[int, int], Awaitable[Driven]]
     servers: tuple[int, ...] = ()
     connections: int = CONNECTIONS
+    most_connections: int = 1_000
     measured: list[Driven] = field(default_factory=list)
 
     @property
@@ -76,7 +77,8 @@ def under_pgbench(bench: Bench, kind: str, database: Database, texts: Texts | No
         return driven
 
     name = {"steps": "pgbench, statement by statement"}.get(kind, "pgbench")
-    return Side(name, drive, (), PGBENCH_CLIENTS)
+    # Each client of pgbench is a connection of the database, which has 200 for everybody.
+    return Side(name, drive, (), PGBENCH_CLIENTS, most_connections=100)
 
 
 async def in_turn(bench: Bench, what: str, sides: Sequence[Side], rounds: int) -> None:

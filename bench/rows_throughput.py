@@ -103,6 +103,8 @@ async def _sweep(bench: Bench, driven: dict[str, Side]) -> None:
     """Rates by number of connections, for the plot."""
     for connections in bench.plan.sweep:
         for name, side in driven.items():
+            if connections == side.connections or connections > side.most_connections:
+                continue
             label = f"COLLECT: {name}, {connections} connections"
             async with bench.show.timing(label, bench.plan.sweep_s):
                 one, _ = await metered(bench, side, bench.plan.sweep_s, connections)

@@ -27,6 +27,10 @@ from connect_gateway.postgres import EmbeddedPostgres
 from connect_gateway.temporary import temporary_home
 
 TEMPLATE = "migrated"
+
+# A worker of autovacuum in a test's database belongs to the superuser, and the tests' own role cannot send it away
+# when the database is dropped.
+_SETTINGS = {"autovacuum": "off"}
 _SERVER = pytest.StashKey["SharedPostgres"]()
 
 
@@ -47,7 +51,7 @@ class SharedPostgres:
 
     async def _start(self) -> str:
         home = await self._stack.enter_async_context(temporary_home("connect-tests"))
-        server = await self._stack.enter_async_context(EmbeddedPostgres(home / "postgres"))
+        server = await self._stack.enter_async_context(EmbeddedPostgres(home / "postgres", settings=_SETTINGS))
         connection = await asyncpg.connect(server.url)
         await connection.execute(f"CREATE DATABASE {TEMPLATE}")
         await connection.close()
@@ -92,8 +96,20 @@ async def database_url(database_server: str) -> AsyncIterator[str]:
     try:
         yield f"{database_server.rpartition('/')[0]}/{name}"
     finally:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await _drop(connection, name)
         await connection.close()
+
+
+async def _drop(connection: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            except asyncpg.InsufficientPrivilegeError:
+                # An autovacuum worker is in there just now; it is not for this role to end it.
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from partners import Ecms, EcmsServer, Partner, Till
 
+from connect_gateway import logs
 from connect_gateway.clock import SystemClock
 from connect_gateway.keys import generate_keys_file
 from connect_gateway.ledger.clients import ensure_client
@@ -138,6 +139,7 @@ async def world(
     ):
         await add_client(database_url, client_id, role, store, pos)
     assert settings.keys_file is not None
+    logs.configure("WARNING")
     connector = aiohttp.TCPConnector(limit=0)
     async with (
         serving(settings, gateway_database_url, settings.keys_file) as port,

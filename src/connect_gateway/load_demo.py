@@ -8,7 +8,9 @@ terminal's receipts and journal are made in their order by one.
 
 import asyncio
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -209,9 +211,14 @@ def _load_shares(plan: Plan, progress: Callable[[str, int], None]) -> None:
     failed = context.Event()
     with ProcessPoolExecutor(plan.shares, context, initializer=_share_state, initargs=(loaded, failed)) as pool:
         working = [pool.submit(_load_share, plan, share) for share in range(plan.shares)]
-        while not all(future.done() for future in working):
-            progress("Loading", sum(loaded[:]))
-            time.sleep(0.1)
+        try:
+            while not all(future.done() for future in working):
+                progress("Loading", sum(loaded[:]))
+                time.sleep(0.1)
+        except BaseException:
+            # The pool is left only when its processes have stopped, which they do behind their present batch.
+            failed.set()
+            raise
         for future in working:
             future.result()
 
@@ -224,6 +231,15 @@ def _share_state(loaded: Any, failed: Any) -> None:
     """Gives a loading process what it shares with the others, which only inheritance can carry."""
     global _loaded, _failed
     _loaded, _failed = loaded, failed
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """Ends this process when the one that started it has ended, however that came."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a process of a pool has one"
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def _load_share(plan: Plan, share: int) -> None:
