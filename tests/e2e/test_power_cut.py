@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from conftest import RunningSandbox
 from partners import Parcel, Partner, Till
 
 from connect_gateway.clock import SystemClock
@@ -51,7 +50,7 @@ def _till(session: aiohttp.ClientSession, facts: dict[str, Any]) -> Till:
 
 
 async def _pay_until_the_cut(
-    session: aiohttp.ClientSession, sandbox: RunningSandbox, parcels: dict[str, Parcel]
+    session: aiohttp.ClientSession, sandbox: Any, parcels: dict[str, Parcel]
 ) -> dict[str, bytes]:
     """Sends every COLLECT, one after another a little apart, and cuts the power once a few were answered."""
     till = _till(session, sandbox.facts)
@@ -81,9 +80,7 @@ async def _history(session: aiohttp.ClientSession, facts: dict[str, Any], parcel
         return [event for event in (await response.json())["events"] if event["status"] == "CLAIMED"]
 
 
-async def test_each_payment_has_one_fate_after_a_power_cut(
-    start_sandbox: Callable[..., RunningSandbox], home: Path
-) -> None:
+async def test_each_payment_has_one_fate_after_a_power_cut(start_sandbox: Callable[..., Any], home: Path) -> None:
     sandbox = start_sandbox("--data-dir", str(home / "data"))
     async with aiohttp.ClientSession() as session:
         shipped = await _ship_to_store(session, sandbox.facts)
