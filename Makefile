@@ -9,7 +9,7 @@ ARGS ?=
 # Two workers at least: half of a test run waits for the database or for a program to start.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n || echo 2)
 
-.PHONY: help demo sandbox test check lint format docs mutants certify bench lock clean
+.PHONY: help demo sandbox test check lint format docs mutants certify fuzz torture crash-points bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,9 @@ help:
 	@echo 'make docs      bring the generated parts of the documents up to date'
 	@echo 'make mutants   break the gateway and the till in one place after another: each defect must be caught'
 	@echo 'make certify   judge the simulated till (ARGS: options, or -- and another till)'
+	@echo 'make fuzz      tills, kiosks, ECMS and bytes that nobody expects, for 10 minutes (ARGS: --minutes, --seed)'
+	@echo 'make torture   everything breaks at random while people shop, for 10 minutes (ARGS: --minutes, --seed)'
+	@echo 'make crash-points  die at every named point of every kind of work; writes the table in ARCHITECTURE.md'
 	@echo 'make bench     measure against peers and against PostgreSQL alone (QUICK=1: under 5 minutes)'
 	@echo 'make lock      pin the newest dependencies that fit'
 	@echo 'make clean     remove what these commands made'
@@ -32,7 +35,7 @@ demo: $(VENV)/.runtime
 sandbox: $(VENV)/.runtime
 	$(PY) -m connect_gateway sandbox $(ARGS)
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.browser
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: lint test
@@ -58,6 +61,15 @@ mutants: $(VENV)/.dev
 	cd tests && ../$(PY) -m mutants.run --write
 	cd tests && ../$(PY) -m mutants.till_run --write
 
+fuzz: $(VENV)/.dev
+	cd tests && ../$(PY) -m fuzz $(ARGS)
+
+torture: $(VENV)/.dev
+	cd tests && ../$(PY) -m torture $(ARGS)
+
+crash-points: $(VENV)/.dev
+	cd tests && ../$(PY) -m torture.crashtable --write
+
 bench: $(VENV)/.bench
 	$(PY) -m bench $(if $(QUICK),--quick) $(ARGS)
 
@@ -65,6 +77,19 @@ bench: $(VENV)/.bench
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo 'Installing what the tests need ...'
 	@$(PY) $(INSTALL) requirements-dev.txt
+	@touch $@
+
+# The tests click through the pages in Debian's Chromium, and read barcodes back with Debian's zbar as well.
+$(VENV)/.browser: | $(PY)
+	@set -e; missing=; \
+	command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
+	ldconfig -p 2>/dev/null | grep -q libzbar || missing="$$missing libzbar0"; \
+	if [ -n "$$missing" ]; then \
+		echo "Installing$$missing ..."; \
+		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+		$$as_root apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
 	@touch $@
 
 $(VENV)/.bench: requirements-bench.txt $(VENV)/.runtime

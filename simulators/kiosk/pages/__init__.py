@@ -1,0 +1,1 @@
+"""The kiosk in the browser."""

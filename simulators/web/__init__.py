@@ -1,0 +1,1 @@
+"""What the pages of the simulators share: their look, their scripts and how they are served."""
