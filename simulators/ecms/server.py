@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from ..lifeline import stop_at_end_of
 from ..wire import WireClient
 from . import control_api, gateway_api, merchant_api
 from .answers import errors_in_ecms_style
@@ -122,27 +122,8 @@ async def serve(config: Config, exit_with_fd: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     if exit_with_fd is not None:
-        _stop_at_end_of(exit_with_fd, stopping.set)
+        stop_at_end_of(exit_with_fd, stopping.set)
     async with running(config) as addresses:
         sys.stdout.write(json.dumps(addresses) + "\n")
         sys.stdout.flush()
         await stopping.wait()
-
-
-def _stop_at_end_of(descriptor: int, stop: Callable[[], None]) -> None:
-    """Calls `stop` once nobody holds the other end of the pipe any more, however that came about."""
-    loop = asyncio.get_running_loop()
-    os.set_blocking(descriptor, False)
-
-    def readable() -> None:
-        try:
-            ended = not os.read(descriptor, 4096)
-        except BlockingIOError:
-            return
-        except OSError:
-            ended = True
-        if ended:
-            loop.remove_reader(descriptor)
-            stop()
-
-    loop.add_reader(descriptor, readable)
