@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
-from .fields import Amount, Code, DeliveryStore, Identifier, MobileNumber, Note, Time, TrackingNumber
+from .fields import Amount, Code, DeliveryStore, Identifier, MobileNumber, Note, Time, TrackingNumber, WebUrl
+from .signing import secret_bytes
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -17,12 +18,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    secret_bytes(secret.get_secret_value())
+    return secret
+
+
 class GatewayAddress(_Part):
     """Where the gateway is, and as which client the simulator asks there (role `ecms`)."""
 
     url: Text
     client_id: Text
     client_secret: Secret
+
+
+class Webhook(_Part):
+    """Where a merchant is told of its parcels' statuses, and the secret that signs what it is told."""
+
+    url: WebUrl
+    secret: Annotated[SecretStr, AfterValidator(_webhook_secret)]
 
 
 class MerchantClient(_Part):
@@ -34,6 +47,7 @@ class MerchantClient(_Part):
     merchant_code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,15}\z")]
     merchant: Annotated[str, StringConstraints(min_length=1, max_length=60)]
     flow: Literal["MERCHANT_DELIVERY", "DC_PICKUP"] = "MERCHANT_DELIVERY"
+    webhook: Webhook | None = None
 
 
 class GatewayClient(_Part):
@@ -83,6 +97,7 @@ class Config(_Part):
     clients: tuple[Client, ...]
     sandbox: bool = False
     return_codes: bool = False
+    webhook_timeout_s: Annotated[float, Field(gt=0, le=60, alias="webhookTimeoutS")] = 10.0
     demo_parcels: tuple[DemoParcel, ...] = ()
 
     @model_validator(mode="after")

@@ -4,11 +4,13 @@ import re
 import unicodedata
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from ..wire import parse_amount
 from .clock import read_time
+from .signing import secret_bytes
 from .stores import STORES
 
 MAX_AMOUNT_CENTAVOS = 400_000  # PHP 4,000 in cash for a package (seed, technical notes).
@@ -99,6 +101,18 @@ def _identifier(text: str) -> str:
     return text
 
 
+def _web_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("must be an address such as https://shop.example/webhooks")
+    return text
+
+
+def _webhook_secret(text: str) -> str:
+    secret_bytes(text)
+    return text
+
+
 def _without_hyphens(text: str) -> str:
     return text.replace("-", "").replace(" ", "")
 
@@ -117,6 +131,8 @@ Site = Annotated[str, _matching(r"[0-9]{4}", "the 4 digits of a store or site")]
 Digits = Annotated[str, _matching(r"[0-9]{1,4}", "1 to 4 digits")]
 BusinessDate = Annotated[str, _matching(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{14}", "a date, YYYY-MM-DD")]
 DeliveryStore = Annotated[str, AfterValidator(_known_store)]
+WebUrl = Annotated[str, StringConstraints(max_length=300), AfterValidator(_plain), AfterValidator(_web_url)]
+WebhookSecret = Annotated[str, AfterValidator(_webhook_secret)]
 
 Amount = Annotated[int, BeforeValidator(_read_amount), AfterValidator(_cash)]
 LooseAmount = Annotated[int, BeforeValidator(_read_loose_amount), AfterValidator(_cash)]

@@ -29,6 +29,8 @@ from .fields import (
     Site,
     Time,
     TrackingNumber,
+    WebhookSecret,
+    WebUrl,
     Weight,
     absent_if_empty,
 )
@@ -216,6 +218,13 @@ class SettingsRequest(_Message):
     """
 
     return_codes: Annotated[bool, Field(strict=True)]
+
+
+class WebhookRequest(_Message):
+    """Control: `PUT /webhooks/{merchantCode}`: where a merchant is told, and the secret that signs it."""
+
+    url: WebUrl
+    secret: WebhookSecret | None = None
 
 
 M = TypeVar("M", bound=BaseModel)

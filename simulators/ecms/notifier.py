@@ -4,6 +4,7 @@ A parcel whose status cannot be told holds up no other. Nothing is given up: wha
 offered to it again as well, since only the gateway can say that it has heard.
 """
 
+import asyncio
 from functools import partial
 
 from .clock import SimulatedClock
@@ -26,11 +27,9 @@ class Notifier:
         self._database = database
         self._gateway = gateway
         self._clock = clock
+        self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._work = Retrying(
-            "the gateway has not been told yet",
-            (GatewayAway, Refusal),
-            longest_pause_s=LONGEST_PAUSE_S,
-            most_at_once=_MOST_AT_ONCE,
+            "the gateway has not been told yet", (GatewayAway, Refusal), longest_pause_s=LONGEST_PAUSE_S
         )
         self._clock_is_told = True
 
@@ -67,8 +66,9 @@ class Notifier:
         if waiting is None:
             return False
         seq, message = waiting
-        await self._make_sure_of_reference(tracking_number)
-        await self._gateway.tell_status(message)
+        async with self._places:
+            await self._make_sure_of_reference(tracking_number)
+            await self._gateway.tell_status(message)
         await self._database.run(lambda connection: mark_told(connection, seq))
         return True
 

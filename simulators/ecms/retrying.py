@@ -14,16 +14,13 @@ class Retrying:
     """A task for each key for which there is something to do.
 
     What is raised as one of `failures` is tried again after a pause that doubles up to `longest_pause_s`; `what`
-    names the work in the log. At most `most_at_once` keys are worked on at a time.
+    says in the log what has not been done.
     """
 
-    def __init__(
-        self, what: str, failures: tuple[type[Exception], ...], *, longest_pause_s: float, most_at_once: int
-    ) -> None:
+    def __init__(self, what: str, failures: tuple[type[Exception], ...], *, longest_pause_s: float) -> None:
         self._what = what
         self._failures = failures
         self._longest_pause_s = longest_pause_s
-        self._places = asyncio.Semaphore(most_at_once)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
 
@@ -57,8 +54,7 @@ class Retrying:
             while True:
                 news.clear()
                 try:
-                    async with self._places:
-                        more = await once()
+                    more = await once()
                 except self._failures as exc:
                     _log.warning("%s: %s: %s", key, self._what, exc)
                     await _pause(news, pause_s)
