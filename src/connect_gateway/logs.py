@@ -11,9 +11,13 @@ _SECRET_NAMES = frozenset(
 )
 
 
+_level = logging.INFO
+
+
 def configure(level: str) -> None:
     """Sets logging up for this process; `level` is a name such as INFO."""
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    global _level  # noqa: PLW0603 - as the logging that it sets up, it is the process's own
+    _level = number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -28,6 +32,11 @@ def configure(level: str) -> None:
     )
     # Libraries log on their own account; only what they find alarming is of interest.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def debugging() -> bool:
+    """Whether lines of DEBUG are written; one that is not should not be put together for each request either."""
+    return _level <= logging.DEBUG
 
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from connect_gateway.domain import journal
 from connect_gateway.domain.chains import Broken, Chain, Fault, Head
-from connect_gateway.domain.records import Perform, Terminal, Transaction, TransactionState
+from connect_gateway.domain.records import Perform, ReversalReason, Terminal, Transaction, TransactionState
+from connect_gateway.domain.refusals import Code
 from connect_gateway.domain.states import TransactionType
 
 Row = tuple[int, str, bytes]
@@ -47,6 +48,29 @@ def transaction(number: int) -> Transaction:
         status=201,
         answer=f"answer {number}",
     )
+
+
+@given(
+    st.sampled_from(list(TransactionState)),
+    st.booleans(),
+    st.sampled_from([None, *Code]),
+    st.sampled_from([None, *ReversalReason]),
+    st.integers(0, 400_000),
+)
+def test_an_entry_is_json_without_blanks(
+    state: TransactionState, known: bool, code: Code | None, reason: ReversalReason | None, due: int
+) -> None:
+    """It is written out by hand, and says the same as an encoder would."""
+    about = replace(transaction(7), state=state, code=code, reversal_reason=reason, amount_due=due)
+    if reason is not None:
+        about = replace(about, reversed_at=about.occurred_at)
+    if not known:
+        about = replace(about, request=None, receipt_number=None)
+    entry = journal.entry_of(about, 12)
+    read = json.loads(entry)
+    assert json.dumps(read, separators=(",", ":")) == entry
+    assert (read["n"], read["state"], read["code"], read["amountDue"]) == (12, state, code, due)
+    assert (read["type"], read["shift"]) == (("CLAIM", 1) if known else (None, None))
 
 
 def chain_of(length: int) -> tuple[list[Row], Head]:

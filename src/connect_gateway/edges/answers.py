@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from connect_gateway.clock import PHILIPPINE_TIME
@@ -18,8 +19,9 @@ from connect_gateway.receipts.acknowledgement import Receipt, receipt_text, veri
 CURRENCY = "PHP"
 
 
+@lru_cache(maxsize=64)
 def format_time(moment: datetime) -> str:
-    """RFC 3339 in Philippine time, to the millisecond."""
+    """RFC 3339 in Philippine time, to the millisecond. A group has one time for all its commands, hence the cache."""
     return moment.astimezone(PHILIPPINE_TIME).isoformat(timespec="milliseconds")
 
 

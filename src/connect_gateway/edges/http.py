@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.web_protocol import RequestHandler
 
+from connect_gateway import logs
 from connect_gateway.domain import verdicts
 from connect_gateway.domain.verdicts import Verdict
 from connect_gateway.edges.gateway import Gateway, client_id_of
@@ -89,14 +90,15 @@ def error_middleware(gateway: Gateway) -> Any:
         # A method is the client's own word; only the usual ones may become a label.
         method = request.method if request.method in METH_ALL else "other"
         gateway.metrics.answered(route, method, response.status, seconds)
-        _log.debug(
-            "request",
-            method=method,
-            route=route,
-            status=response.status,
-            client=client_id_of(request),
-            ms=round(seconds * 1000, 1),
-        )
+        if logs.debugging():
+            _log.debug(
+                "request",
+                method=method,
+                route=route,
+                status=response.status,
+                client=client_id_of(request),
+                ms=round(seconds * 1000, 1),
+            )
         return response
 
     return middleware

@@ -174,7 +174,7 @@ def parse_path_reference(value: str) -> str:
 def parse_json(raw: bytes) -> dict[str, Any]:
     """A JSON object out of hostile bytes: duplicate names, NaN and whatever cannot be read are refused."""
     try:
-        body = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        body = _decoder.decode(raw.decode("utf-8"))
     except RecursionError as error:
         raise malformed("the JSON is nested too deeply") from error
     except ValueError as error:
@@ -193,6 +193,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def parse_message(model: type[Model], raw: bytes) -> Model:

@@ -31,7 +31,7 @@ from connect_gateway.edges.parsing import (
     parse_uuid,
     validate,
 )
-from connect_gateway.edges.problems import Problem, dump, json_response, malformed, problem_of
+from connect_gateway.edges.problems import Problem, dump, json_response, json_text, malformed, problem_of
 from connect_gateway.ledger import clients, lookups
 from connect_gateway.ledger.clients import Client
 from connect_gateway.ledger.counter import CounterCommand
@@ -191,7 +191,7 @@ class PosEdge:
                 verdicts.of_refusal(code, None),
             )
         transaction, reference = found
-        return _json_text(answers.inquiry_body(self._gateway.keys, transaction, reference), 200)
+        return json_text(answers.inquiry_body(self._gateway.keys, transaction, reference), 200)
 
     async def reverse(self, request: web.Request) -> web.Response:
         """The till undoes a transaction, whether or not it ever arrived."""
@@ -223,7 +223,7 @@ class PosEdge:
         if reference is None and transaction.was_approved:
             found = await lookups.transaction(self._gateway.pool, store_id, command.transaction_id)
             reference = None if found is None else found[1]
-        return _json_text(dump(answers.reversed_body(self._gateway.keys, transaction, reference)), 200)
+        return json_text(dump(answers.reversed_body(self._gateway.keys, transaction, reference)), 200)
 
     async def receipt(self, request: web.Request) -> web.Response:
         """A receipt, to look at."""
@@ -279,15 +279,10 @@ def _hold(line: str) -> Verdict:
 
 
 def _stored(status: int, text: str, *, replay: bool = False) -> web.Response:
-    response = _json_text(text, status)
+    response = json_text(text, status)
     if replay:
         response.headers["Idempotent-Replay"] = "true"
     return response
-
-
-def _json_text(text: str, status: int) -> web.Response:
-    content_type = "application/json" if status < 400 else "application/problem+json"
-    return web.Response(text=text, status=status, content_type=content_type)
 
 
 _RECEIPT_TYPES = ("application/json", "text/plain")

@@ -1,15 +1,13 @@
 """From typed errors to what a client reads: the one mapper, and the problem documents of RFC 9457."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from pydantic_core import to_json
 
 from connect_gateway.domain.refusals import Code, Refusal
 from connect_gateway.domain.verdicts import Verdict
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 TYPE_BASE = "urn:connect-gateway:problem:"
 
@@ -106,9 +104,18 @@ def malformed(detail: str, field: str | None = None) -> Problem:
 
 def dump(body: Any) -> str:
     """JSON as this program writes it: UTF-8, no blanks."""
-    return _encode(body)
+    return to_json(body).decode()
+
+
+_PROBLEM = {"Content-Type": "application/problem+json; charset=utf-8"}
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """An answer in JSON."""
-    return web.Response(text=dump(body), status=status, content_type="application/json", headers=headers)
+    return web.Response(body=to_json(body), status=status, headers=_JSON if headers is None else {**_JSON, **headers})
+
+
+def json_text(text: str, status: int) -> web.Response:
+    """An answer that is JSON already: as it was stored, say."""
+    return web.Response(body=text.encode(), status=status, headers=_JSON if status < 400 else _PROBLEM)

@@ -32,6 +32,9 @@ _SERVER_SETTINGS = {
     "application_name": "connect-gateway",
     "timezone": "UTC",
     "jit": "off",
+    # Every statement of the counter goes by a key. The planner may not think a table small enough to be read whole:
+    # where it was loaded or has grown a moment ago, nobody has counted its rows yet.
+    "enable_seqscan": "off",
     "lock_timeout": str(_LOCK_TIMEOUT_MS),
     "idle_in_transaction_session_timeout": "10000",
     "synchronous_commit": "on",

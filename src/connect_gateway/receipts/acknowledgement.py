@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
 from connect_gateway.clock import PHILIPPINE_TIME
 from connect_gateway.domain.codes import show_reference
@@ -88,6 +89,7 @@ def _money(receipt: Receipt) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=64)
 def _time(moment: datetime) -> str:
     return moment.astimezone(PHILIPPINE_TIME).isoformat(" ", "seconds")[:19]
 
