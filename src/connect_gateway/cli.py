@@ -24,6 +24,7 @@ from connect_gateway.load_demo import show_load_demo
 from connect_gateway.processes import StartError
 from connect_gateway.reconcile_command import reconcile
 from connect_gateway.sandbox import run_sandbox
+from connect_gateway.workers import run_workers
 
 # Rich tracebacks would print local variables, secrets among them.
 app = typer.Typer(
@@ -49,14 +50,21 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (CONNECT_PORT); 0 takes a free one.")] = None,
     data_dir: DataDir = None,
     port_file: Annotated[Path | None, typer.Option(help="Write the port here once it is listened on.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes behind the port; SIGHUP exchanges them.")] = 1,
     exit_with_fd: Annotated[
         int | None, typer.Option(help="Stop when this inherited file descriptor comes to its end.")
     ] = None,
+    listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+    ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the gateway. Settings are CONNECT_… variables; without CONNECT_DATABASE_URL it brings its own."""
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     with complete_settings(settings) as complete:
-        server.run(complete, exit_with_fd=exit_with_fd, port_file=port_file)
+        if workers > 1:
+            run_workers(complete, workers, exit_with_fd=exit_with_fd, port_file=port_file)
+        else:
+            handed = server.Descriptors(exit_with=exit_with_fd, listen=listen_fd, ready=ready_fd)
+            server.run(complete, handed, port_file=port_file)
 
 
 @app.command()

@@ -1,12 +1,17 @@
 """What the gateway counts, for Prometheus. No reference, token or number ever stands in a label."""
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where several processes behind one port keep what they count, so that each can show the sum."""
 
 
 class Metrics:
-    """One process's metrics, in a registry of their own."""
+    """One process's metrics, in a registry of their own; its page is that of all processes behind the port."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -25,9 +30,20 @@ class Metrics:
         self._delivery_seconds = Histogram(
             "connect_delivery_seconds", "Time of an attempt", buckets=_SECONDS, registry=self._registry
         )
-        self._events = Gauge("connect_events", "Events that ECMS has not been told", ["state"], registry=self._registry)
-        self._tasks = Gauge("connect_open_tasks", "What waits for a person", registry=self._registry)
-        self._ecms_away = Gauge("connect_ecms_away", "1 while the breaker is open", registry=self._registry)
+        # These are read from the database, which is the same for every process: the latest reading holds.
+        self._events = Gauge(
+            "connect_events",
+            "Events that ECMS has not been told",
+            ["state"],
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._tasks = Gauge(
+            "connect_open_tasks", "What waits for a person", registry=self._registry, multiprocess_mode="mostrecent"
+        )
+        self._ecms_away = Gauge(
+            "connect_ecms_away", "1 while the breaker is open", registry=self._registry, multiprocess_mode="livemax"
+        )
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -62,4 +78,8 @@ class Metrics:
 
     def page(self) -> bytes:
         """The page that Prometheus reads."""
-        return generate_latest(self._registry)
+        if SHARED_DIRECTORY not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

@@ -5,8 +5,10 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,12 +44,25 @@ from connect_gateway.settings import Settings
 
 _DATABASE_RETRY_S = 1.0
 _LOOK_AFTER_EVERY_S = 60.0
+_LEAVE_WITHIN_S = 1.0
 
 _log = structlog.get_logger("server")
 
 
-def run(settings: Settings, *, exit_with_fd: int | None = None, port_file: Path | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, or until `exit_with_fd` reads end of file: the parent has died.
+@dataclass(slots=True, frozen=True)
+class Descriptors:
+    """What a parent process has handed down, by number."""
+
+    exit_with: int | None = None
+    """Reads end of file when the parent has died: stop then."""
+    listen: int | None = None
+    """A socket that listens already, instead of one of our own; others may take connections from it too."""
+    ready: int | None = None
+    """Gets a byte once this process takes connections."""
+
+
+def run(settings: Settings, handed: Descriptors, *, port_file: Path | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, or until the parent has died.
 
     The settings name a database and keys; KeysError where they do not. `port_file` gets the port once the gateway
     listens.
@@ -55,23 +70,27 @@ def run(settings: Settings, *, exit_with_fd: int | None = None, port_file: Path 
     logs.configure(settings.log_level)
     crashpoints.arm(sandbox=settings.sandbox)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, exit_with_fd, port_file))
+        runner.run(_serve(settings, handed, port_file))
 
 
-async def _serve(settings: Settings, exit_with_fd: int | None, port_file: Path | None) -> None:
+async def _serve(settings: Settings, handed: Descriptors, port_file: Path | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if exit_with_fd is not None:
-        _watch_parent(exit_with_fd, stop)
+    if handed.exit_with is not None:
+        _watch_parent(handed.exit_with, stop)
     if settings.database_url is None or settings.keys_file is None:
         raise KeysError("CONNECT_KEYS_FILE is needed: every gateway on one database has the same keys")
-    async with serving(settings, settings.database_url.get_secret_value(), settings.keys_file) as port:
+    database_url = settings.database_url.get_secret_value()
+    async with serving(settings, database_url, settings.keys_file, listen_fd=handed.listen) as port:
         _spare_the_collector()
         _log.info("listening", host=settings.host, port=port)
         if port_file is not None:
             port_file.write_text(str(port))
+        if handed.ready is not None:
+            os.write(handed.ready, b"1")
+            os.close(handed.ready)
         await stop.wait()
         _log.info("stopping")
     _log.info("stopped")
@@ -101,7 +120,9 @@ def _watch_parent(descriptor: int, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, database_url: str, keys_file: Path) -> AsyncIterator[int]:
+async def serving(
+    settings: Settings, database_url: str, keys_file: Path, *, listen_fd: int | None = None
+) -> AsyncIterator[int]:
     """A gateway that listens and relays, for as long as the context lasts; yields its port."""
     keys = load_keys(keys_file)
     pool, clock = await _opened(settings, database_url)
@@ -111,9 +132,18 @@ async def serving(settings: Settings, database_url: str, keys_file: Path) -> Asy
     relaying = asyncio.create_task(gateway.relay.run())
     looking_after = asyncio.create_task(_look_after(gateway, timedelta(days=settings.mobile_days)))
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        site: web.BaseSite
+        if listen_fd is None:
+            site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        else:
+            site = web.SockSite(runner, socket.socket(fileno=listen_fd), backlog=1024)
         await site.start()
         yield runner.addresses[0][1]
+        if listen_fd is not None:
+            # Somebody else takes the next connections from this socket; those that are here already get to ask.
+            await site.stop()
+            gateway.leaving = True
+            await runner.all_gone(_LEAVE_WITHIN_S)
     finally:
         # First nobody new comes in and everybody inside is answered; then what they caused goes out.
         await runner.cleanup()

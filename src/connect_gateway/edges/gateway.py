@@ -34,6 +34,9 @@ class Gateway:
     relay: Relay
     metrics: Metrics
     sandbox: bool
+    leaving: bool = False
+    """The process is about to stop, and another one takes the port's connections: each answer here is its
+    connection's last."""
 
     def now(self) -> datetime:
         return self.clock.now()

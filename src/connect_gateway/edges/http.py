@@ -1,6 +1,7 @@
 """HTTP itself: limits, time-outs, and one way for every error to become an answer."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -90,6 +91,8 @@ def error_middleware(gateway: Gateway) -> Any:
         # A method is the client's own word; only the usual ones may become a label.
         method = request.method if request.method in METH_ALL else "other"
         gateway.metrics.answered(route, method, response.status, seconds)
+        if gateway.leaving:
+            response.force_close()
         if logs.debugging():
             _log.debug(
                 "request",
@@ -178,8 +181,33 @@ class _Connection(RequestHandler):
 
 
 class _Server(web.Server):
+    """Makes such connections, and knows when the last one is gone."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._open: set[RequestHandler] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        self._open.add(handler)
+        self._empty.clear()
+        super().connection_made(handler, transport)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        self._open.discard(handler)
+        if not self._open:
+            self._empty.set()
+        super().connection_lost(handler, exc)
+
+    async def all_gone(self, within_s: float) -> None:
+        """Waits until every connection is closed, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
 
 
 class Runner(web.AppRunner):
@@ -193,6 +221,11 @@ class Runner(web.AppRunner):
             keepalive_timeout=IDLE_OR_SLOW_HEADERS_S,
             shutdown_timeout=shutdown_timeout_s,
         )
+
+    async def all_gone(self, within_s: float) -> None:
+        """Waits until every connection is closed, or for so long."""
+        if isinstance(self.server, _Server):
+            await self.server.all_gone(within_s)
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

@@ -1,0 +1,132 @@
+"""Several processes behind one port: one page of figures, nobody refused when one dies or all are exchanged. 20 s."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from connect_gateway.keys import generate_keys_file
+
+_SERVED = re.compile(
+    r'connect_requests_total\{method="GET",route="/healthz",status="200"\} ([0-9.]+)',
+)
+
+
+@dataclass
+class Served:
+    """`connect-gateway serve --workers 2`, and a way to ask it on a connection of its own each time."""
+
+    process: asyncio.subprocess.Process
+    url: str
+
+    def workers(self) -> set[int]:
+        return {child.pid for child in psutil.Process(self.process.pid).children()}
+
+    async def ask(self, path: str = "/healthz") -> str:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(connector=connector) as session, session.get(self.url + path) as response:
+            assert response.status == 200
+            return await response.text()
+
+    async def until(self, workers: int, besides: set[int]) -> set[int]:
+        """The workers, once there are so many and none of them is one of `besides`; asked for over and over."""
+        async with asyncio.timeout(60):
+            while len(now := self.workers()) != workers or now & besides:
+                await self.ask()
+        return now
+
+
+@asynccontextmanager
+async def serving(database_url: str, home: Path, count: int) -> AsyncIterator[Served]:
+    keys = home / "keys.json"
+    generate_keys_file(keys)
+    environment = os.environ | {
+        "CONNECT_DATABASE_URL": database_url,
+        "CONNECT_KEYS_FILE": str(keys),
+        "CONNECT_ECMS_URL": "http://127.0.0.1:9",
+        "CONNECT_DATA_DIR": str(home),
+    }
+    port_file = home / "port"
+    read, write = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-P", "-m", "connect_gateway", "serve", "--port=0", f"--port-file={port_file}", f"--workers={count}"),
+        f"--exit-with-fd={read}",
+        env=environment,
+        pass_fds=[read],
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(read)
+    assert process.stderr is not None
+    try:
+        said = b""
+        async with asyncio.timeout(60):
+            while b'"listening"' not in said or not port_file.exists():
+                line = await process.stderr.readline()
+                assert line, said.decode()
+                said += line
+        drained = asyncio.create_task(process.stderr.read())
+        yield Served(process, f"http://127.0.0.1:{port_file.read_text()}")
+        await drained
+    finally:
+        os.close(write)
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        async with asyncio.timeout(60):
+            await process.wait()
+
+
+@pytest.fixture
+async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(database_url, tmp_path, 2) as made:
+        yield made
+        made.process.terminate()
+
+
+async def test_one_page_counts_for_all_and_a_dead_worker_is_replaced(served: Served) -> None:
+    first = served.workers()
+    assert len(first) == 2
+    for _ in range(40):
+        await served.ask()
+    counted = _SERVED.search(await served.ask("/metrics"))
+    assert counted is not None
+    assert float(counted[1]) == 40.0
+    os.kill(min(first), signal.SIGKILL)
+    # Those that come while nobody is at the socket wait in its queue.
+    now = await served.until(2, {min(first)})
+    assert max(first) in now
+    await asyncio.gather(*(served.ask() for _ in range(40)))
+    counted = _SERVED.search(await served.ask("/metrics"))
+    assert counted is not None
+    assert float(counted[1]) >= 80.0
+
+
+async def test_workers_are_exchanged_and_nobody_is_refused(served: Served) -> None:
+    before = served.workers()
+    stop = asyncio.Event()
+    answered = 0
+
+    async def customer() -> None:
+        nonlocal answered
+        while not stop.is_set():
+            await served.ask()
+            answered += 1
+
+    async with asyncio.TaskGroup() as customers:
+        for _ in range(4):
+            customers.create_task(customer())
+        served.process.send_signal(signal.SIGHUP)
+        await served.until(2, before)
+        stop.set()
+    assert answered > 20
+    assert served.process.returncode is None
