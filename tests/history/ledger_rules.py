@@ -115,6 +115,8 @@ def _moved(told: list[Operation]) -> str:
         if at < newest or state == "CANCELLED":
             continue
         target = "OPEN" if status in ARRIVALS else CLOSINGS.get(status)
+        if (state, target, at) == ("PULLED_OUT", "OPEN", newest):
+            continue
         if target is not None and (state, target) != ("PULLED_OUT", "PULLED_OUT"):
             state, newest = target, at
     return state

@@ -1,6 +1,7 @@
 """Every state with every trigger, every ECMS status with every kind. Milliseconds; needs nothing."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -96,6 +97,16 @@ def test_a_late_status_moves_nothing_and_of_equal_times_the_later_arrival_counts
     equal = apply_status(known, Status(known.tracking_number, "CANCELLED", "0166", NOW), NOW)
     assert equal is not None
     assert equal.state is State.CANCELLED
+
+
+def test_an_arrival_of_the_same_second_does_not_open_what_was_pulled_out() -> None:
+    """It may be the one from before, repeated; found by torture, seed 303."""
+    gone = reference(state=State.PULLED_OUT, status_at=NOW)
+    arrival = Status(gone.tracking_number, "DELIVERED TO STORE", "0166", NOW)
+    assert apply_status(gone, arrival, NOW) is None
+    later = apply_status(gone, replace(arrival, at=NOW + timedelta(seconds=1)), NOW)
+    assert later is not None
+    assert later.state is State.OPEN
 
 
 def test_a_status_never_touches_what_it_does_not_speak_of() -> None:

@@ -21,7 +21,7 @@ def apply_status(reference: Reference, status: Status, now: datetime) -> Referen
     """The reference as the status leaves it, or None where it moves nothing.
 
     A status older than the newest one that counted is a late arrival; of equal times the one that arrives later
-    counts. What the counter has done is moved by no status.
+    counts, except that only a newer arrival opens what was pulled out. What the counter has done is moved by no status.
     """
     trigger = trigger_of_status(reference.kind, status.status)
     if trigger is None or (reference.status_at is not None and status.at < reference.status_at):
@@ -30,6 +30,9 @@ def apply_status(reference: Reference, status: Status, now: datetime) -> Referen
     standing = reference.state if trigger is Trigger.ARRIVE else reference.state_at(now)
     target = TRANSITIONS.get((standing, trigger))
     if target is None:
+        return None
+    if standing is State.PULLED_OUT and trigger is Trigger.ARRIVE and status.at == reference.status_at:
+        # Of equal times this may be the arrival from before, repeated; only what is newer for sure goes back.
         return None
     return replace(
         reference,
