@@ -10,6 +10,8 @@ POOL = 12
 STEADY_RATE = 500
 ECMS_DELAY_MS = 50
 PEER_WORKERS = 2
+WORKERS = 2
+"""Processes of the gateway under full load, as many as its peers have; every other row has one."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from bench.drive import (
 from bench.errors import NotHere
 from bench.findings import Line, NotMeasured, Row, Target
 from bench.ground import Ground
-from bench.plan import CONNECTIONS, PEER_WORKERS, PGBENCH_CLIENTS
+from bench.plan import CONNECTIONS, PEER_WORKERS, PGBENCH_CLIENTS, WORKERS
 from bench.stock import Database, Stock
 
 GATEWAY = "gateway"
@@ -60,7 +60,7 @@ async def collect(bench: Bench) -> list[Line]:
                 return
             databases[name], driven[name] = database, over_http(name, served, database, records)
 
-        await add(GATEWAY, lambda ground, database: sides.gateway(ground, database, None))
+        await add(GATEWAY, lambda ground, database: sides.gateway(ground, database, None, workers=WORKERS))
         await driven[GATEWAY].drive(1, 8)
         texts = await texts_of(bench, databases[GATEWAY])
         await audit_tables(bench, databases[GATEWAY])
@@ -122,7 +122,7 @@ async def lookup(bench: Bench) -> list[Line]:
     missing = ""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(bench, stock))
-        served = await stack.enter_async_context(sides.gateway(ground, database, None))
+        served = await stack.enter_async_context(sides.gateway(ground, database, None, workers=WORKERS))
         ours = looking_up(GATEWAY, served, records)
         alone = under_pgbench(bench, "lookup", database, None)
         driven = [ours, alone]

@@ -33,8 +33,10 @@ class Served:
 
 
 @asynccontextmanager
-async def gateway(ground: Ground, database: Database, ecms: Served | None) -> AsyncIterator[Served]:
-    """One gateway process with its own settings' defaults. Without an ECMS it finds nobody at that address."""
+async def gateway(
+    ground: Ground, database: Database, ecms: Served | None, *, workers: int = 1
+) -> AsyncIterator[Served]:
+    """A gateway with its own settings' defaults. Without an ECMS it finds nobody at that address."""
     log, port_file = _files(ground, "gateway")
     ecms_port = choose_port() if ecms is None else ecms.port
     environment = {
@@ -46,6 +48,7 @@ async def gateway(ground: Ground, database: Database, ecms: Served | None) -> As
         "CONNECT_LOG_LEVEL": "ERROR",
     }
     command = python("connect_gateway", "serve", "--port=0", f"--port-file={port_file}", "--exit-with-fd=0")
+    command.append(f"--workers={workers}")
     async with child(command, log, environment) as process:
         yield Served(await port_from(port_file, process, log), process.pid)
 
