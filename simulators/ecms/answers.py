@@ -13,9 +13,10 @@ _log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def error_answer(status: int, message: str) -> web.Response:
+def error_answer(status: int, message: str, code: str | None = None) -> web.Response:
     """An error in ECMS's style."""
-    response = web.json_response({"errorCode": str(status), "message": message}, status=status)
+    told = {"errorCode": str(status), "message": message}
+    response = web.json_response(told if code is None else told | {"code": code}, status=status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -27,7 +28,7 @@ async def errors_in_ecms_style(request: web.Request, handler: Handler) -> web.St
     try:
         return await handler(request)
     except Refusal as exc:
-        return error_answer(exc.status, exc.message)
+        return error_answer(exc.status, exc.message, exc.code)
     except web.HTTPException as exc:
         answer = error_answer(exc.status, exc.reason)
         if "Allow" in exc.headers:

@@ -12,23 +12,40 @@ _ECMS_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
 class SimulatedClock:
-    """The machine's clock, moved by an offset."""
+    """The machine's clock, moved by an offset, and `speed` times as fast since `set_at` (a time of the machine's)."""
 
-    def __init__(self, offset: timedelta = timedelta(0)) -> None:
+    def __init__(self, offset: timedelta = timedelta(0), speed: int = 1, set_at: datetime | None = None) -> None:
         self._offset = offset
+        self._speed = speed
+        self._set_at = set_at or datetime.now(UTC)
 
     @property
     def offset(self) -> timedelta:
-        """How far the simulated time is ahead of the machine's."""
+        """How far the simulated time was ahead of the machine's when it was set."""
         return self._offset
+
+    @property
+    def speed(self) -> int:
+        """How many simulated seconds pass in one."""
+        return self._speed
+
+    @property
+    def set_at(self) -> datetime:
+        """When, by the machine's clock, it was set."""
+        return self._set_at
 
     def now(self) -> datetime:
         """The simulated moment, in UTC."""
-        return datetime.now(UTC) + self._offset
+        machine = datetime.now(UTC)
+        moment = machine + self._offset + (self._speed - 1) * (machine - self._set_at)
+        # A fast clock that was forgotten stops at the last moment that can be written.
+        return min(moment, LATEST)
 
-    def set(self, moment: datetime) -> None:
-        """Makes `moment` the present one; the clock runs on from there."""
-        self._offset = moment - datetime.now(UTC)
+    def set(self, moment: datetime, speed: int | None = None) -> None:
+        """Makes `moment` the present one; the clock runs on from there, as fast as before or with a new speed."""
+        self._set_at = datetime.now(UTC)
+        self._offset = moment - self._set_at
+        self._speed = speed or self._speed
 
 
 def write_time(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from ..wire import parse_amount
 from .clock import read_time
 from .signing import secret_bytes
-from .stores import STORES
+from .stores import find_store
 
 MAX_AMOUNT_CENTAVOS = 400_000  # PHP 4,000 in cash for a package (seed, technical notes).
 MAX_WEIGHT_KG = 10
@@ -76,7 +76,7 @@ def _read_measure(value: object) -> Decimal:
 
 
 def _known_store(store_id: str) -> str:
-    if store_id not in STORES:
+    if find_store(store_id) is None:
         raise ValueError("must be the 4 digits of a store in /stores.csv")
     return store_id
 

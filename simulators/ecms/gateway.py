@@ -1,9 +1,10 @@
 """What the simulator asks of the gateway, and tells it."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ..wire import Answer, NoAnswer, WireClient, format_amount
+from .clock import write_time
 from .messages import Refusal
 from .parcels import Parcel
 
@@ -26,15 +27,30 @@ class Gateway:
         """Closes the connections."""
         await self._wire.close()
 
+    async def issue_drop_off_code(self, parcel: Parcel) -> str:
+        """The 12 digits by which the seller drops a package off; asked again, the gateway gives the same. It fails as
+        `issue_reference` does.
+        """
+        return await self._issue(
+            {
+                "kind": "DROP_OFF",
+                "trackingNumber": parcel.tracking_number,
+                "merchantCode": parcel.merchant_code,
+                "merchant": parcel.merchant,
+                "merchantReference": parcel.booking_reference or "",
+                "amount": format_amount(parcel.due_at_drop_off),
+                "description": parcel.description,
+                "expiresAt": write_time(datetime.fromtimestamp(parcel.expires_at or 0, UTC)),
+            }
+        )
+
     async def issue_reference(self, shipment: Parcel) -> str:
         """The 12 digits by which the customer claims a shipment; asked again, the gateway gives the same.
 
         `GatewayAway` where there was none to be had now, `Refusal` 502 where the gateway will not have this
         shipment.
         """
-        answer = await self._request(
-            "POST",
-            "/ecms/v1/references",
+        return await self._issue(
             {
                 "kind": "PAY_AND_CLAIM" if shipment.payment_type == "COD" else "CLAIM",
                 "trackingNumber": shipment.tracking_number,
@@ -46,8 +62,11 @@ class Gateway:
                 "storeId": shipment.store_id or "",
                 "mobileNumber": shipment.mobile_number or "",
                 "description": shipment.description,
-            },
+            }
         )
+
+    async def _issue(self, wanted: dict[str, str]) -> str:
+        answer = await self._request("POST", "/ecms/v1/references", wanted)
         if answer.status in (400, 404, 409, 413, 422):
             raise Refusal(502, f"The 7-Connect gateway refused the shipment: {answer.code or answer.status}.")
         reference = (answer.body or {}).get("reference")

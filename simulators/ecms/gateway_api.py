@@ -8,10 +8,12 @@ from aiohttp import web
 from .clock import write_time
 from .config import GatewayClient
 from .counter import apply_event
-from .messages import Refusal, ReturnRequest, StatusEvent, parse
-from .parcels import Parcel, show_code
+from .dropoffs import quote
+from .messages import QuoteRequest, Refusal, ReturnRequest, StatusEvent, parse
+from .parcels import Parcel
 from .returns import begin_return
 from .simulator import SIMULATOR, client_of, read_body
+from .views import show_code
 
 
 async def returns(request: web.Request) -> web.StreamResponse:
@@ -37,6 +39,15 @@ def _show_return(parcel: Parcel) -> dict[str, Any]:
     if parcel.own_return_code:
         answer["returnCode"] = show_code(parcel.return_code)
     return answer
+
+
+async def drop_off_quote(request: web.Request) -> web.StreamResponse:
+    """`POST /ecms/api/v1/dropoff/quote`."""
+    simulator = request.app[SIMULATOR]
+    await client_of(request, GatewayClient)
+    asked = parse(QuoteRequest, await read_body(request))
+    now = simulator.clock.now()
+    return web.json_response((await simulator.database.run(lambda connection: quote(connection, asked, now))).show())
 
 
 async def status(request: web.Request) -> web.StreamResponse:

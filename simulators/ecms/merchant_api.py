@@ -4,16 +4,20 @@ list.
 
 from aiohttp import web
 
+from ..wire import format_amount
+from .codes import make_sure_of_codes
 from .config import GatewayClient, MerchantClient
+from .dropoffs import book
 from .faults import hang_up
 from .flows import Flow
 from .gateway import GatewayAway
-from .messages import CancelRequest, Refusal, ReturnIdsRequest, ShipmentRequest, parse
+from .messages import CancelRequest, DropOffRequest, Refusal, ReturnIdsRequest, ShipmentRequest, parse
 from .oauth import OAuthError, authenticate, issue, read_token_request
-from .parcels import Parcel, cancel, keep_claim_code, request_shipment, select_parcels, show_code
+from .parcels import Parcel, cancel, request_shipment
 from .returns import submit_identifiers
-from .simulator import SIMULATOR, client_of, read_body
-from .stores import STORES, published_at, stores_csv
+from .simulator import SIMULATOR, Simulator, client_of, read_body
+from .stores import published_at, stores_csv
+from .views import show_code
 
 # A cancellation is done once it is written down; whoever asks next should find that the gateway has heard,
 # too.
@@ -73,20 +77,47 @@ async def shipments(request: web.Request) -> web.StreamResponse:
     shipment = await simulator.database.run(
         lambda connection: request_shipment(connection, asked, Flow(client.flow), now)
     )
-    claim_code = shipment.claim_code
-    if claim_code is None:
-        try:
-            claim_code = code = await simulator.gateway.issue_reference(shipment)
-        except GatewayAway:
-            raise Refusal(503, "The 7-Connect gateway cannot be reached; send the request again.") from None
-        await simulator.database.run(lambda connection: keep_claim_code(connection, shipment.tracking_number, code))
+    shipment = await _with_codes(simulator, shipment)
     return web.json_response(
         {
             "trackingNumber": shipment.tracking_number,
-            "shippingLabel": f"{simulator.url}/labels/{shipment.label}.txt",
-            "claimCode": show_code(claim_code),
+            "shippingLabel": _label_url(simulator, shipment),
+            "claimCode": show_code(shipment.claim_code),
         }
     )
+
+
+async def drop_off(request: web.Request) -> web.StreamResponse:
+    """`POST /ecms/api/v1/dropoff`: a booking, written down and given its codes as a shipment is."""
+    simulator = request.app[SIMULATOR]
+    client = await client_of(request, MerchantClient)
+    asked = parse(DropOffRequest, await read_body(request))
+    _only_its_own(client, asked.merchant_code)
+    now = simulator.clock.now()
+    booking = await simulator.database.run(lambda connection: book(connection, asked, client.merchant, now))
+    booking = await _with_codes(simulator, booking)
+    return web.json_response(
+        {
+            "bookingReference": booking.booking_reference,
+            "trackingNumber": booking.tracking_number,
+            "returnCode": show_code(booking.return_code),
+            "claimCode": show_code(booking.claim_code),
+            "amountDue": format_amount(booking.due_at_drop_off),
+            "shippingFee": format_amount(booking.fee_centavos or 0),
+            "shippingLabel": _label_url(simulator, booking),
+        }
+    )
+
+
+async def _with_codes(simulator: Simulator, parcel: Parcel) -> Parcel:
+    try:
+        return await make_sure_of_codes(simulator.database, simulator.gateway, parcel)
+    except GatewayAway:
+        raise Refusal(503, "The 7-Connect gateway cannot be reached; send the request again.") from None
+
+
+def _label_url(simulator: Simulator, parcel: Parcel) -> str:
+    return f"{simulator.url}/labels/{parcel.label}.pdf"
 
 
 async def cancel_shipments(request: web.Request) -> web.StreamResponse:
@@ -112,37 +143,11 @@ async def return_ids(request: web.Request) -> web.StreamResponse:
     return web.json_response({"errorCode": "200", "message": f"{count} identifiers can be returned."})
 
 
-async def label(request: web.Request) -> web.StreamResponse:
-    """`GET /labels/{name}.txt`: the shipping label as plain text. Whoever has its name may read it."""
-    name = request.match_info["name"]
-    found = await request.app[SIMULATOR].database.run(
-        lambda connection: select_parcels(connection, "WHERE label = ?", (name,))
-    )
-    if not found:
-        raise Refusal(404, "There is no such label.")
-    return web.Response(text=_label_text(found[0]))
-
-
-def _label_text(shipment: Parcel) -> str:
-    store = STORES.get(shipment.store_id or "")
-    pieces = [shipment.tracking_number[start : start + 4] for start in range(0, 18, 4)]
-    lines = [
-        "7-ELEVEN E-COMMERCE SHIPMENT",
-        "",
-        f"Tracking number  {shipment.tracking_number}",
-        f"                 {' '.join(pieces)}",
-        f"Merchant         {shipment.merchant} ({shipment.merchant_code})",
-        f"Reference        {shipment.merchant_reference}",
-        f"Deliver to       store {shipment.store_id}" + (f", {store.name}" if store else ""),
-        f"Payment          {'COD' if shipment.payment_type == 'COD' else 'PREPAID'}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
 async def store_list(request: web.Request) -> web.StreamResponse:
     """`GET /stores.csv`, published daily at 06:00."""
-    answer = web.Response(text=stores_csv(), content_type="text/csv")
-    answer.last_modified = published_at(request.app[SIMULATOR].clock.now())
+    published = published_at(request.app[SIMULATOR].clock.now())
+    answer = web.Response(text=stores_csv(published.date()), content_type="text/csv")
+    answer.last_modified = published
     return answer
 
 

@@ -5,9 +5,9 @@ field.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from .clock import read_rfc3339, read_time
@@ -34,7 +34,8 @@ from .fields import (
     Weight,
     absent_if_empty,
 )
-from .flows import Trigger
+from .flows import Trigger, trigger_named
+from .schedule import Job
 
 MAX_VOLUME_CM3 = 27_000
 
@@ -46,18 +47,29 @@ _TRIGGERS: dict[tuple[str, str | None], Trigger] = {
     ("FOR RETURN", "RETURN REVERSED"): Trigger.POS_REVERSAL,
     ("FOR DROP OFF", None): Trigger.KIOSK_TRANSACTION,
     ("DROPPED OFF", None): Trigger.POS_TRANSACTION,
+    ("FOR DROP OFF", "DROP-OFF REVERSED"): Trigger.POS_REVERSAL,
+    ("PAID", None): Trigger.POS_TRANSACTION,
+    ("UNPAID", "PAYMENT REVERSED"): Trigger.POS_REVERSAL,
 }
+
+MONEY_ALONE = frozenset({"PAID", "UNPAID"})
+"""What is told of a PAY reference: it is about money and moves no parcel."""
+
+
+def _read_trigger(value: object) -> object:
+    return trigger_named(value) if isinstance(value, str) and value else value or None
 
 
 class Refusal(Exception):
     """An answer in ECMS's style: `status` is the HTTP status and the `errorCode`, `message` is for a
-    person.
+    person, and `code`, where there is one, for a program.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = code
 
 
 class _Message(BaseModel):
@@ -74,15 +86,19 @@ class Address(BaseModel):
     province: Note | None = None
 
 
-class ShipmentRequest(BaseModel):
-    """`POST /ecms/api/v1/shipments`, with the seed's names; fields that it does not know are ignored."""
+_KEPT = {
+    *("shipping_weight", "shipping_length", "shipping_width", "shipping_height", "package_type"),
+    *("delivery_date", "order_date", "pickup_date", "address"),
+}
+
+
+class _Package(BaseModel):
+    """What shipments and drop-offs have in common, with the seed's names; fields that it does not know are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
     merchant_code: MerchantCode
-    merchant: Name
     mobile_number: MobileNumber
     merchant_reference: Identifier
-    delivery_location_id: DeliveryStore
     shipping_weight: Weight = Field(validation_alias=AliasChoices("shipping_weight", "shippingWeight"))
     shipping_length: Side = Field(validation_alias=AliasChoices("shipping_length", "shippingLength"))
     shipping_width: Side = Field(validation_alias=AliasChoices("shipping_width", "shippingWidth"))
@@ -94,7 +110,6 @@ class ShipmentRequest(BaseModel):
     delivery_date: Annotated[DateOrTime | None, absent_if_empty] = None
     order_date: Annotated[DateOrTime | None, absent_if_empty] = None
     pickup_date: Annotated[DateOrTime | None, absent_if_empty] = None
-    address: Address | None = None
 
     @model_validator(mode="after")
     def _limits_across_fields(self) -> Self:
@@ -109,6 +124,54 @@ class ShipmentRequest(BaseModel):
         if self.payment_type is None and self.amount != 0:
             raise ValueError("paymentType: must be COD where there is an amount to collect")
         return self
+
+    def details(self) -> dict[str, Any]:
+        """What is kept of it beside the record."""
+        return self.model_dump(mode="json", include=_KEPT)
+
+
+class ShipmentRequest(_Package):
+    """`POST /ecms/api/v1/shipments`."""
+
+    merchant: Name
+    delivery_location_id: DeliveryStore
+    address: Address | None = None
+
+
+class Destination(Address):
+    """Where a dropped off package goes: to a store, or to an address."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+    delivery_location_id: Annotated[DeliveryStore | None, absent_if_empty] = None
+
+
+class DropOffRequest(_Package):
+    """`POST /ecms/api/v1/dropoff`; `mobileNumber` is the seller's."""
+
+    merchant: Annotated[Name | None, absent_if_empty] = None
+    shipment_payor: Literal["MERCHANT", "SELLER"]
+    dropoff_location_id: DeliveryStore
+    delivery_type: Literal["STORE", "DOOR"]
+    dest: Destination
+
+    @model_validator(mode="after")
+    def _nobody_pays_at_a_door(self) -> Self:
+        if self.delivery_type == "DOOR" and self.amount != 0:
+            raise ValueError("amount: must be 0 for DOOR, since only a counter takes cash")
+        return self
+
+    def details(self) -> dict[str, Any]:
+        """What is kept of it beside the record."""
+        return super().details() | {"address": self.dest.model_dump(mode="json", include=set(Address.model_fields))}
+
+
+class QuoteRequest(_Message):
+    """`POST /ecms/api/v1/dropoff/quote`: what a drop-off costs at the store where it really happens."""
+
+    tracking_number: TrackingNumber
+    booking_reference: Identifier
+    return_code: Code | None = None
+    store_id: Site
 
 
 class CancelRequest(_Message):
@@ -156,11 +219,20 @@ class StatusEvent(_Message):
     event_id: EventId
     tracking_number: TrackingNumber
     merchant_reference: Identifier
-    status: Literal["CLAIMED", "FOR RETURN", "RETURNED", "FOR DROP OFF", "DROPPED OFF", "DELIVERED TO STORE"]
+    status: Literal[
+        "CLAIMED",
+        "FOR RETURN",
+        "RETURNED",
+        "FOR DROP OFF",
+        "DROPPED OFF",
+        "DELIVERED TO STORE",
+        "PAID",
+        "UNPAID",
+    ]
     # A return code that the app gives out belongs to no store.
     location: Annotated[Site | None, absent_if_empty] = None
     timestamp: Time
-    reason: Literal["CLAIM REVERSED", "RETURN REVERSED"] | None = None
+    reason: Literal["CLAIM REVERSED", "RETURN REVERSED", "DROP-OFF REVERSED", "PAYMENT REVERSED"] | None = None
     return_code: Code | None = None
     payment: Payment | None = None
 
@@ -188,6 +260,35 @@ class AdvanceRequest(_Message):
     to: Note
 
 
+class ScanRequest(_Message):
+    """Control: `POST /scan`, for `trackingNumber` or all of `trackingNumbers`; without a `trigger`, the one that the
+    table knows.
+    """
+
+    tracking_number: TrackingNumber | None = None
+    tracking_numbers: Annotated[tuple[TrackingNumber, ...], Field(max_length=1000)] = ()
+    status: Note
+    trigger: Annotated[Trigger | None, BeforeValidator(_read_trigger)] = None
+    reason: Annotated[Note | None, absent_if_empty] = None
+
+    @model_validator(mode="after")
+    def _one_or_many(self) -> Self:
+        if (self.tracking_number is None) == (not self.tracking_numbers):
+            raise ValueError("trackingNumber: give either trackingNumber or trackingNumbers")
+        return self
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The parcels, each once."""
+        return tuple(dict.fromkeys(self.tracking_numbers)) if self.tracking_number is None else (self.tracking_number,)
+
+
+class JobRequest(_Message):
+    """Control: `POST /jobs`."""
+
+    job: Job
+
+
 class FaultsRequest(_Message):
     """Control: `PUT /faults`; the same `seed` makes the same requests fail."""
 
@@ -197,16 +298,18 @@ class FaultsRequest(_Message):
 
 
 class ClockRequest(_Message):
-    """Control: `PUT /clock`, with exactly one of its fields."""
+    """Control: `PUT /clock`: one of the first three, or a new speed, or both."""
 
     now: Note | None = None
     time: Note | None = None
     advance_seconds: Annotated[int, Field(strict=True, ge=-(10**9), le=10**9)] | None = None
+    speed: Annotated[int, Field(strict=True, ge=1, le=86_400)] | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if [self.now, self.time, self.advance_seconds].count(None) != 2:
-            raise ValueError('now: give either "now" (RFC 3339) or "advanceSeconds"')
+        given = 3 - [self.now, self.time, self.advance_seconds].count(None)
+        if given > 1 or (given == 0 and self.speed is None):
+            raise ValueError('now: give either "now" (RFC 3339) or "advanceSeconds", or a "speed"')
         if (moment := self.now or self.time) is not None:
             read_rfc3339(moment)
         return self

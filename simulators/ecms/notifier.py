@@ -8,10 +8,11 @@ import asyncio
 from functools import partial
 
 from .clock import SimulatedClock
+from .codes import make_sure_of_codes
 from .database import Database
 from .gateway import Gateway, GatewayAway
 from .messages import Refusal
-from .parcels import find_parcel, keep_claim_code, mark_told, next_untold, parcels_with_untold
+from .parcels import find_parcel, mark_told, next_untold, parcels_with_untold
 from .retrying import Retrying
 
 LONGEST_PAUSE_S = 5.0
@@ -67,18 +68,17 @@ class Notifier:
             return False
         seq, message = waiting
         async with self._places:
-            await self._make_sure_of_reference(tracking_number)
+            await self._make_sure_of_codes(tracking_number)
             await self._gateway.tell_status(message)
-        await self._database.run(lambda connection: mark_told(connection, seq))
+        now = self._clock.now()
+        await self._database.run(lambda connection: mark_told(connection, tracking_number, seq, now))
         return True
 
-    async def _make_sure_of_reference(self, tracking_number: str) -> None:
+    async def _make_sure_of_codes(self, tracking_number: str) -> None:
         """The gateway can hear of a shipment only once it knows it."""
         parcel = await self._database.run(lambda connection: find_parcel(connection, tracking_number))
-        if parcel is None or parcel.is_return or parcel.claim_code is not None:
-            return
-        code = await self._gateway.issue_reference(parcel)
-        await self._database.run(lambda connection: keep_claim_code(connection, tracking_number, code))
+        if parcel is not None:
+            await make_sure_of_codes(self._database, self._gateway, parcel)
 
     async def _tell_clock(self) -> bool:
         if not self._clock_is_told:

@@ -1,5 +1,4 @@
-"""The parcels' records: making shipments, moving them along the table, telling the gateway, showing their
-history.
+"""The parcels' records: making shipments, moving parcels along the table, telling the gateway.
 
 Every function here is work for the database: it takes the connection and runs alone.
 """
@@ -8,22 +7,45 @@ import json
 import secrets
 import sqlite3
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from ..wire import format_amount
 from .clock import write_time
 from .database import insert
-from .flows import Flow, State, Step, Trigger, route, step_to
+from .flows import Flow, State, Step, Trigger, step_to
 from .messages import CancelRequest, Refusal, ShipmentRequest
-from .stores import CENTRAL_WAREHOUSE, MERCHANT_SITE, REGIONAL_WAREHOUSE, STORES
+from .stores import (
+    CENTRAL_WAREHOUSE,
+    MERCHANT_SITE,
+    OPEN,
+    REGIONAL_WAREHOUSE,
+    Zone,
+    find_store,
+    published_at,
+    stores_on,
+)
 
-_AT_STORE = (State.ARRIVED_AT_STORE, State.DELIVERED_TO_STORE, State.FOR_PULL_OUT, State.PULLED_OUT_FROM_STORE)
-_IN_REGION = (State.DELIVERED_TO_WAREHOUSE_REGIONAL, State.IN_TRANSIT_REGIONAL, State.ON_VEHICLE_TO_STORE)
-_AT_MERCHANT = (
-    *(State.CREATED, State.CANCELLED, State.FOR_PICK_UP, State.REJECTED),
-    *(State.ON_VEHICLE_TO_WAREHOUSE, State.ARRIVED_AT_MERCHANT),
+_S = State
+_AT_STORE = frozenset(
+    {_S.ARRIVED_AT_STORE, _S.DELIVERED_TO_STORE, _S.CLAIMED, _S.FOR_PULL_OUT, _S.PULLED_OUT_FROM_STORE}
+)
+_AT_SELLERS_STORE = frozenset(
+    {
+        *(_S.FOR_DROP_OFF, _S.DROPPED_OFF, _S.FOR_PULL_OUT_IN),
+        *(_S.ARRIVED_AT_STORE_SELLER, _S.DELIVERED_TO_STORE_SELLER, _S.CLAIMED_SELLER),
+        *(_S.FOR_PULL_OUT_LEFT, _S.PULLED_OUT_FROM_STORE_LEFT),
+    }
+)
+_IN_REGION = frozenset({_S.DELIVERED_TO_WAREHOUSE_REGIONAL, _S.IN_TRANSIT_REGIONAL, _S.ON_VEHICLE_TO_STORE})
+_IN_SELLERS_REGION = frozenset(
+    {_S.DELIVERED_TO_WAREHOUSE_REGIONAL_SELLER, _S.IN_TRANSIT_REGIONAL_SELLER, _S.ON_VEHICLE_TO_STORE_SELLER}
+)
+_AT_MERCHANT = frozenset(
+    {
+        *(_S.CREATED, _S.CANCELLED, _S.FOR_PICK_UP, _S.REJECTED),
+        *(_S.ON_VEHICLE_TO_WAREHOUSE, _S.ARRIVED_AT_MERCHANT),
+    }
 )
 
 
@@ -38,16 +60,26 @@ class Parcel:
     merchant: str
     merchant_reference: str
     identifier: str | None
+    booking_reference: str | None
     payment_type: str | None
     amount_centavos: int
     store_id: str | None
+    origin_store_id: str | None
+    dest_zone: str | None
+    delivery_type: str | None
+    payor: str | None
+    fee_centavos: int | None
     mobile_number: str | None
     description: str
     label: str | None
     claim_code: str | None
     return_code: str | None
     own_return_code: bool
+    created_at: int
     expires_at: int | None
+    dropped_at: int | None
+    received_at: int | None
+    store_since: int | None
     claimed_at: int | None
     flagged: bool
 
@@ -57,38 +89,66 @@ class Parcel:
         return self.identifier is not None
 
     @property
+    def is_drop_off(self) -> bool:
+        """Whether a seller brings this to a store."""
+        return self.booking_reference is not None
+
+    @property
+    def zone(self) -> Zone | None:
+        """Where it goes; None for a return."""
+        store = None if self.is_return else find_store(self.store_id)
+        if store is not None:
+            return store.zone
+        return None if self.dest_zone is None else Zone(self.dest_zone)
+
+    @property
     def regional(self) -> bool:
         """Whether its road leads through a regional warehouse."""
-        return self.store_id in STORES and STORES[self.store_id].regional
+        return self.zone in REGIONAL_WAREHOUSE
+
+    @property
+    def home_regional(self) -> bool:
+        """Whether the way back to its seller's store leads through a regional warehouse."""
+        store = find_store(self.origin_store_id)
+        return store is not None and store.regional
+
+    @property
+    def due_at_drop_off(self) -> int:
+        """The centavos that its seller pays when it is dropped off."""
+        return self.fee_centavos or 0 if self.payor == "SELLER" else 0
 
     def site(self, state: State) -> str:
         """The 4-digit store or site where the parcel is in `state`."""
         if state in _AT_STORE and self.store_id is not None:
             return self.store_id
+        fetched = self.is_drop_off and state is _S.ON_VEHICLE_TO_WAREHOUSE
+        if (state in _AT_SELLERS_STORE or fetched) and self.origin_store_id is not None:
+            return self.origin_store_id
         if state in _AT_MERCHANT:
             return MERCHANT_SITE
-        if state in _IN_REGION and self.store_id in STORES:
-            return REGIONAL_WAREHOUSE.get(STORES[self.store_id].zone, CENTRAL_WAREHOUSE)
+        if state in _IN_REGION and self.zone is not None:
+            return REGIONAL_WAREHOUSE.get(self.zone, CENTRAL_WAREHOUSE)
+        if state in _IN_SELLERS_REGION and (store := find_store(self.origin_store_id)) is not None:
+            return REGIONAL_WAREHOUSE.get(store.zone, CENTRAL_WAREHOUSE)
         return CENTRAL_WAREHOUSE
 
 
-_COLUMNS = (
-    "tracking_number, flow, state, merchant_code, merchant, merchant_reference, identifier, payment_type,"
-    " amount_centavos, store_id, mobile_number, description, label, claim_code, return_code,"
-    " own_return_code, expires_at, claimed_at, flagged"
-)
+_NAMES = tuple(field.name for field in fields(Parcel))
+_COLUMNS = ", ".join(_NAMES)
 _SELECT = f"SELECT {_COLUMNS} FROM parcel "  # noqa: S608 - a constant
 
 
 def parcel_of(row: sqlite3.Row) -> Parcel:
     """The record in a row of `select_parcels`."""
-    values = dict(row)
+    values = {name: row[name] for name in _NAMES}
     values.update({name: bool(row[name]) for name in ("own_return_code", "flagged")})
     values.update(flow=Flow(row["flow"]), state=State(row["state"]))
     return Parcel(**values)
 
 
-def select_parcels(connection: sqlite3.Connection, condition: str, parameters: tuple[Any, ...]) -> list[Parcel]:
+def select_parcels(
+    connection: sqlite3.Connection, condition: str, parameters: tuple[Any, ...] | dict[str, Any]
+) -> list[Parcel]:
     """All parcels for which `condition`, a constant of ours, holds."""
     return [parcel_of(row) for row in connection.execute(_SELECT + condition, parameters)]
 
@@ -118,6 +178,7 @@ def record(
     reason: str | None = None,
 ) -> None:
     """Adds a status of ECMS's own to the parcel's history; `at` is ECMS's spelling of a time."""
+    note_change(connection, parcel.tracking_number, "EVENT")
     insert(
         connection,
         "event",
@@ -132,6 +193,20 @@ def record(
     )
 
 
+def note_change(connection: sqlite3.Connection, tracking_number: str, kind: str) -> None:
+    """Says to whoever follows the simulator that a parcel's history grew (EVENT), or that the gateway heard (TOLD)."""
+    insert(connection, "change", tracking_number=tracking_number, kind=kind)
+
+
+def check_store(store_id: str, now: datetime, field: str) -> None:
+    """`Refusal` 400 where the store list that is out now has no such store, or has it closed."""
+    store = stores_on(published_at(now).date()).get(store_id)
+    if store is None:
+        raise Refusal(400, f"{field}: must be the 4 digits of a store in /stores.csv")
+    if store.status != OPEN:
+        raise Refusal(400, f"{field}: store {store_id} is {store.status.lower()}")
+
+
 def request_shipment(connection: sqlite3.Connection, request: ShipmentRequest, flow: Flow, now: datetime) -> Parcel:
     """The shipment of this merchant and merchantReference, made now if there is none yet."""
     earlier = select_parcels(
@@ -140,13 +215,12 @@ def request_shipment(connection: sqlite3.Connection, request: ShipmentRequest, f
         (request.merchant_code, request.merchant_reference),
     )
     if earlier:
+        if earlier[0].is_drop_off:
+            raise Refusal(409, "merchantReference: belongs to a drop-off.")
         return earlier[0]
+    check_store(request.delivery_location_id, now, "deliveryLocationId")
     tracking_number = new_tracking_number(connection)
-    details = request.model_dump(
-        mode="json",
-        include={"shipping_weight", "shipping_length", "shipping_width", "shipping_height", "package_type"}
-        | {"delivery_date", "order_date", "pickup_date", "address"},
-    )
+    details = request.details()
     insert(
         connection,
         "parcel",
@@ -165,7 +239,7 @@ def request_shipment(connection: sqlite3.Connection, request: ShipmentRequest, f
         label=secrets.token_urlsafe(24),
         created_at=int(now.timestamp()),
     )
-    parcel = _known(connection, tracking_number)
+    parcel = known_parcel(connection, tracking_number)
     record(
         connection,
         parcel,
@@ -177,11 +251,18 @@ def request_shipment(connection: sqlite3.Connection, request: ShipmentRequest, f
     return parcel
 
 
-def keep_claim_code(connection: sqlite3.Connection, tracking_number: str, claim_code: str) -> None:
-    """Writes down the reference that the gateway has issued for a shipment."""
+def keep_codes(
+    connection: sqlite3.Connection,
+    tracking_number: str,
+    *,
+    claim_code: str | None = None,
+    return_code: str | None = None,
+) -> None:
+    """Writes down references that the gateway has issued for a parcel."""
     connection.execute(
-        "UPDATE parcel SET claim_code = ? WHERE tracking_number = ? AND claim_code IS NULL",
-        (claim_code, tracking_number),
+        "UPDATE parcel SET claim_code = coalesce(claim_code, ?), return_code = coalesce(return_code, ?)"
+        " WHERE tracking_number = ?",
+        (claim_code, return_code, tracking_number),
     )
 
 
@@ -199,22 +280,19 @@ def cancel(connection: sqlite3.Connection, request: CancelRequest, merchant_code
     take_step(connection, parcel, step, now, request.reason)
 
 
-def advance(connection: sqlite3.Connection, tracking_number: str, status: str, now: datetime) -> None:
-    """Takes a parcel through every step of ECMS's own up to `status`; already there, it stays."""
-    parcel = _known(connection, tracking_number)
-    steps = route(parcel.flow, parcel.state, status, regional=parcel.regional)
-    if steps is None:
-        raise Refusal(409, f"to: no step of ECMS's own leads from {parcel.state.status} there.")
-    for step in steps:
-        reason = "Item was not handed over." if step.target is State.REJECTED else None
-        take_step(connection, parcel, step, now, reason)
-
-
 def take_step(connection: sqlite3.Connection, parcel: Parcel, step: Step, now: datetime, reason: str | None) -> None:
     """Moves the parcel, adds to its history and puts the status where the gateway will be told from."""
+    moment = int(now.timestamp())
     moved = connection.execute(
-        "UPDATE parcel SET state = ? WHERE tracking_number = ? AND state = ?",
-        (step.target, parcel.tracking_number, step.origin),
+        "UPDATE parcel SET state = ?, received_at = coalesce(?, received_at), store_since = coalesce(?, store_since)"
+        " WHERE tracking_number = ? AND state = ?",
+        (
+            step.target,
+            moment if step.target is State.DELIVERED_TO_WAREHOUSE else None,
+            moment if step.target in (State.DELIVERED_TO_STORE, State.DELIVERED_TO_STORE_SELLER) else None,
+            parcel.tracking_number,
+            step.origin,
+        ),
     )
     if moved.rowcount != 1:
         raise RuntimeError(f"{parcel.tracking_number} is not {step.origin}")
@@ -228,6 +306,8 @@ def take_step(connection: sqlite3.Connection, parcel: Parcel, step: Step, now: d
         source=step.trigger.source,
         reason=reason,
     )
+    if not gateway_hears(parcel, step.target):
+        return
     message = {
         "trackingNumber": parcel.tracking_number,
         "merchantReference": parcel.merchant_reference,
@@ -238,6 +318,14 @@ def take_step(connection: sqlite3.Connection, parcel: Parcel, step: Step, now: d
     if reason:
         message["reason"] = reason
     insert(connection, "outbox", tracking_number=parcel.tracking_number, message=json.dumps(message))
+
+
+def gateway_hears(parcel: Parcel, state: State) -> bool:
+    """Whether the gateway is told of this state: of every one but a COD package's arrival at its seller's store.
+
+    That arrival would open the buyer's code again, and the seller would be asked to pay for the own package.
+    """
+    return not (state is State.DELIVERED_TO_STORE_SELLER and parcel.payment_type == "COD")
 
 
 def next_untold(connection: sqlite3.Connection, tracking_number: str) -> tuple[int, dict[str, str]] | None:
@@ -251,9 +339,10 @@ def next_untold(connection: sqlite3.Connection, tracking_number: str) -> tuple[i
     return None if row is None else (row["seq"], json.loads(row["message"]))
 
 
-def mark_told(connection: sqlite3.Connection, seq: int) -> None:
+def mark_told(connection: sqlite3.Connection, tracking_number: str, seq: int, now: datetime) -> None:
     """Notes that the gateway has been told."""
-    connection.execute("UPDATE outbox SET told = 1 WHERE seq = ?", (seq,))
+    connection.execute("UPDATE outbox SET told = 1, told_at = ? WHERE seq = ?", (int(now.timestamp()), seq))
+    note_change(connection, tracking_number, "TOLD")
 
 
 def parcels_with_untold(connection: sqlite3.Connection) -> list[str]:
@@ -261,69 +350,9 @@ def parcels_with_untold(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT DISTINCT tracking_number FROM outbox WHERE told = 0")]
 
 
-def show_parcel(connection: sqlite3.Connection, tracking_number: str) -> dict[str, Any]:
-    """The control port's view of a parcel with its whole history; `Refusal` 404 where there is none."""
-    parcel = _known(connection, tracking_number)
-    rows = connection.execute(
-        "SELECT event_id, status, location, timestamp, reason, source, applied, payment, flagged, refused"
-        " FROM event WHERE tracking_number = ? ORDER BY seq",
-        (tracking_number,),
-    )
-    return {
-        **_summary(parcel),
-        "flow": parcel.flow,
-        "merchant": parcel.merchant,
-        "paymentType": parcel.payment_type,
-        "amount": format_amount(parcel.amount_centavos),
-        "claimCode": show_code(parcel.claim_code),
-        "returnCode": show_code(parcel.return_code),
-        "told": next_untold(connection, tracking_number) is None,
-        "events": [_show_event(row) for row in rows],
-    }
-
-
-def list_parcels(connection: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
-    """The newest parcels first, without their histories."""
-    return [_summary(parcel) for parcel in select_parcels(connection, "ORDER BY rowid DESC LIMIT ?", (limit,))]
-
-
-def show_code(code: str | None) -> str | None:
-    """A reference as people read it, `XXXX-XXXX-XXXX`."""
-    return None if code is None else f"{code[:4]}-{code[4:8]}-{code[8:]}"
-
-
-def _known(connection: sqlite3.Connection, tracking_number: str) -> Parcel:
+def known_parcel(connection: sqlite3.Connection, tracking_number: str) -> Parcel:
+    """The parcel with that tracking number; `Refusal` 404 where there is none."""
     parcel = find_parcel(connection, tracking_number)
     if parcel is None:
         raise Refusal(404, "trackingNumber: no parcel has this number.")
     return parcel
-
-
-def _summary(parcel: Parcel) -> dict[str, Any]:
-    return {
-        "trackingNumber": parcel.tracking_number,
-        "kind": "RETURN" if parcel.is_return else "SHIPMENT",
-        "status": parcel.state.status,
-        "merchantCode": parcel.merchant_code,
-        "merchantReference": parcel.merchant_reference,
-        "storeId": parcel.store_id,
-        "flagged": parcel.flagged,
-    }
-
-
-def _show_event(row: sqlite3.Row) -> dict[str, Any]:
-    event = {
-        "eventId": row["event_id"],
-        "status": row["status"],
-        "location": row["location"],
-        "timestamp": row["timestamp"],
-        "reason": row["reason"],
-        "source": row["source"],
-        "applied": bool(row["applied"]),
-    }
-    if row["payment"] is not None:
-        event["payment"] = json.loads(row["payment"])
-    for name in ("flagged", "refused"):
-        if row[name] is not None:
-            event[name] = row[name]
-    return event

@@ -22,7 +22,8 @@ RETURN_LASTS = timedelta(days=7)
 RETURNABLE_AFTER_CLAIM = timedelta(days=30)
 """How long a claimed shipment can be returned without the merchant's having submitted anything."""
 
-_NOT_YET_RETURNED = (State.CREATED, State.FOR_RETURN)
+# Cancelled is a return that was not brought in time; what it was for may be returned in a new one.
+_NOT_RETURNED = (State.CREATED, State.FOR_RETURN, State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,12 @@ def begin_return(
         "WHERE merchant_code = ? AND identifier = ? ORDER BY rowid DESC",
         (returnable.merchant_code, returnable.identifier),
     )
-    if any(parcel.state not in _NOT_YET_RETURNED for parcel in earlier):
+    if any(parcel.state not in _NOT_RETURNED for parcel in earlier):
         raise Refusal(409, "merchantReference: has been returned already.")
     moment = int(now.timestamp())
-    if earlier and earlier[0].expires_at is not None and earlier[0].expires_at > moment:
-        return earlier[0]
+    for parcel in earlier:
+        if parcel.state is not State.CANCELLED and (parcel.expires_at or 0) > moment:
+            return parcel
     if returnable.valid_until <= moment:
         raise Refusal(410, "merchantReference: its return period is over.")
     flow = flow_of_merchant.get(returnable.merchant_code, Flow.RETURN_COLLECTED)

@@ -11,17 +11,17 @@ from aiohttp import web
 
 from ..lifeline import stop_at_end_of
 from ..wire import WireClient
-from . import control_api, gateway_api, merchant_api
+from . import control_api, document_api, gateway_api, merchant_api, webhook_api
 from .answers import errors_in_ecms_style
-from .clock import SimulatedClock
 from .config import Config
 from .database import Database
 from .demonstration import put_in
 from .faults import Faults
 from .gateway import Gateway
 from .notifier import Notifier
-from .settings import clock_offset, return_codes
+from .settings import kept_clock, return_codes
 from .simulator import BODY_LIMIT, SIMULATOR, Simulator
+from .webhooks import take_targets_of
 
 _LOOPBACK = "127.0.0.1"
 _SHUTDOWN_GRACE_S = 3.0
@@ -42,10 +42,12 @@ def ecms_application(simulator: Simulator) -> web.Application:
             web.post("/accounts/oauth2/token", merchant_api.token),
             web.post("/ecms/api/v1/shipments", merchant_api.shipments),
             web.post("/ecms/api/v1/cancelShipments", merchant_api.cancel_shipments),
+            web.post("/ecms/api/v1/dropoff", merchant_api.drop_off),
             web.post("/ecms/api/v1/returnIds", merchant_api.return_ids),
-            web.get("/labels/{name:[A-Za-z0-9_-]{32}}.txt", merchant_api.label),
+            web.get("/labels/{name:[A-Za-z0-9_-]{32}}.pdf", document_api.label),
             web.get("/stores.csv", merchant_api.store_list),
             web.post("/ecms/api/v1/returns", faulty(gateway_api.returns)),
+            web.post("/ecms/api/v1/dropoff/quote", faulty(gateway_api.drop_off_quote)),
             web.post("/ecms/api/v1/status", faulty(gateway_api.status)),
         ]
     )
@@ -58,6 +60,10 @@ def control_application(simulator: Simulator) -> web.Application:
     application.router.add_routes(
         [
             web.post("/advance", control_api.advance_parcel),
+            web.post("/scan", control_api.scan_parcels),
+            web.post("/jobs", control_api.run_one_job),
+            web.post("/settle", control_api.settle),
+            web.get("/changes", control_api.follow_changes),
             web.get("/parcels", control_api.all_parcels),
             web.get(f"/parcels/{_TRACKING_NUMBER}", control_api.one_parcel),
             web.put("/faults", control_api.set_faults),
@@ -66,6 +72,11 @@ def control_application(simulator: Simulator) -> web.Application:
             web.get("/clock", control_api.show_clock),
             web.put("/settings", control_api.set_settings),
             web.get("/settings", control_api.show_settings),
+            web.put("/webhooks/{merchant_code}", webhook_api.set_webhook),
+            web.delete("/webhooks/{merchant_code}", webhook_api.remove_webhook),
+            web.get("/webhooks", webhook_api.show_webhooks),
+            web.get("/documents", document_api.all_documents),
+            web.get("/documents/{kind:apo|pickup|dr}/{day}.{form:pdf|csv}", document_api.one_document),
         ]
     )
     return application
@@ -82,7 +93,7 @@ async def running(config: Config) -> AsyncIterator[dict[str, str]]:
             WireClient(config.gateway.url, config.gateway.client_id, config.gateway.client_secret.get_secret_value())
         )
         stack.push_async_callback(gateway.close)
-        clock = SimulatedClock(await database.run(clock_offset))
+        clock = await database.run(kept_clock)
         notifier = Notifier(database, gateway, clock)
         stack.push_async_callback(notifier.stop)
         simulator = Simulator(
@@ -98,6 +109,11 @@ async def running(config: Config) -> AsyncIterator[dict[str, str]]:
         simulator.url = await _listen(stack, ecms_application(simulator), config.host, config.port)
         control = await _listen(stack, control_application(simulator), _LOOPBACK, config.control_port)
         await notifier.resume()
+        await database.run(lambda connection: take_targets_of(connection, config))
+        await simulator.webhooks.start(simulator.feed)
+        stack.push_async_callback(simulator.webhooks.stop)
+        simulator.jobs.start()
+        stack.push_async_callback(simulator.jobs.stop)
         if config.sandbox:
             notifier.tell_clock()
         yield {"ecms": simulator.url, "ecmsControl": control}

@@ -3,17 +3,35 @@ is.
 """
 
 import sqlite3
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from .clock import SimulatedClock
 
 
-def keep_clock_offset(connection: sqlite3.Connection, offset: timedelta) -> None:
-    """Writes down how far the simulated time is ahead of the machine's."""
-    _keep(connection, "clock_offset_s", str(offset.total_seconds()))
+def keep_clock(connection: sqlite3.Connection, clock: SimulatedClock) -> None:
+    """Writes down how far the simulated time is ahead of the machine's, and how fast it runs from when on."""
+    _keep(connection, "clock_offset_s", str(clock.offset.total_seconds()))
+    _keep(connection, "clock_set_at", clock.set_at.isoformat())
+    _keep(connection, "clock_speed", str(clock.speed))
 
 
-def clock_offset(connection: sqlite3.Connection) -> timedelta:
-    """How far the simulated time is ahead of the machine's; nothing where it was never set."""
-    return timedelta(seconds=float(_kept(connection, "clock_offset_s") or 0))
+def kept_clock(connection: sqlite3.Connection) -> SimulatedClock:
+    """The clock as it was set; the machine's own where it never was."""
+    offset = timedelta(seconds=float(_kept(connection, "clock_offset_s") or 0))
+    set_at = _kept(connection, "clock_set_at")
+    speed = int(_kept(connection, "clock_speed") or 1)
+    return SimulatedClock(offset, speed, None if set_at is None else datetime.fromisoformat(set_at))
+
+
+def keep_jobs_until(connection: sqlite3.Connection, moment: datetime) -> None:
+    """Writes down up to when all jobs have been run."""
+    _keep(connection, "jobs_until", moment.isoformat())
+
+
+def jobs_until(connection: sqlite3.Connection) -> datetime | None:
+    """Up to when all jobs have been run; None before the first start."""
+    kept = _kept(connection, "jobs_until")
+    return None if kept is None else datetime.fromisoformat(kept)
 
 
 def keep_return_codes(connection: sqlite3.Connection, on: bool) -> None:

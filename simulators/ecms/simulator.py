@@ -11,11 +11,14 @@ from .clock import SimulatedClock
 from .config import Client, Config, GatewayClient, MerchantClient
 from .database import Database
 from .faults import Faults
+from .feed import Feed
 from .flows import Flow
 from .gateway import Gateway
+from .jobs import JobRunner
 from .messages import Refusal
 from .notifier import Notifier
 from .oauth import client_of_token
+from .webhooks import Webhooks
 
 BODY_LIMIT = 64 * 1024
 BODY_TIMEOUT_S = 10.0
@@ -35,9 +38,15 @@ class Simulator:
     notifier: Notifier
     return_codes: bool
     url: str = ""
+    feed: Feed = field(init=False)
+    jobs: JobRunner = field(init=False)
+    webhooks: Webhooks = field(init=False)
     clients: Mapping[str, Client] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.feed = Feed(self.database)
+        self.jobs = JobRunner(self)
+        self.webhooks = Webhooks(self.database, self.clock, self.config.webhook_timeout_s)
         self.clients = {client.client_id: client for client in self.config.clients}
 
     @property

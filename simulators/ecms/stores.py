@@ -1,10 +1,16 @@
-"""The 400 stores that the simulator knows, made up by rule so that everybody has the same ones."""
+"""The stores that the simulator knows, made up by rule so that everybody has the same ones.
+
+400 are always there; about one opens each day, and each is closed for renovation now and then.
+"""
 
 import csv
 import io
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
 
 from ..wire import PHILIPPINE_TIME
 
@@ -29,23 +35,23 @@ class Zone(StrEnum):
 REGIONAL_WAREHOUSE = {Zone.LUZON: "9002", Zone.VISAYAS: "9003", Zone.MINDANAO: "9004"}
 """Parcels for a zone outside Greater Metro Manila go through the warehouse of their region."""
 
-READY_FOR_CLAIMING = {
-    Zone.METRO_MANILA: "T+1 08:00",
-    Zone.LUZON: "T+3 08:00",
-    Zone.VISAYAS: "T+5 08:00",
-    Zone.MINDANAO: "T+10 08:00",
-}
+READY_AFTER_DAYS = {Zone.METRO_MANILA: 1, Zone.LUZON: 3, Zone.VISAYAS: 5, Zone.MINDANAO: 10}
+"""T+n of the seed's delivery table; always at 08:00."""
+
+OPEN = "OPEN"
+RENOVATION = "CLOSED FOR RENOVATION"
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One line of the published store list."""
+    """One line of the published store list; `route` is the trucker's who serves it."""
 
     store_id: str
     name: str
     city: str
     zone: Zone
-    status: str = "OPEN"
+    route: str
+    status: str = OPEN
 
     @property
     def regional(self) -> bool:
@@ -91,6 +97,11 @@ _STREETS = (
 )
 
 
+# A truck's round has about as many stores as a driver reaches in a morning.
+_STORES_ON_A_ROUTE = 20
+_ROUTES = {Zone.METRO_MANILA: "GMM", Zone.LUZON: "LUZ", Zone.VISAYAS: "VIS", Zone.MINDANAO: "MIN"}
+
+
 def _stores() -> dict[str, Store]:
     stores: dict[str, Store] = {}
     first = 1
@@ -98,12 +109,68 @@ def _stores() -> dict[str, Store]:
         for number in range(first, last + 1):
             street, city = divmod(number - first, len(cities))
             store_id = f"{number:04d}"
-            stores[store_id] = Store(store_id, f"{_STREETS[street]}, {cities[city]}", cities[city], zone)
+            route = f"{_ROUTES[zone]}-{(number - first) // _STORES_ON_A_ROUTE + 1:02d}"
+            stores[store_id] = Store(store_id, f"{_STREETS[street]}, {cities[city]}", cities[city], zone, route)
         first = last + 1
     return stores
 
 
 STORES = _stores()
+"""The 400 stores that are always there; only renovation closes them for a while."""
+
+FIRST_OPENING = date(2026, 1, 1)
+"""From this day on one store opens each day, the first one with the number 0401."""
+
+_LAST_NUMBER = 8999  # What follows are numbers of warehouses.
+_DIGITS = 4
+_RENOVATED = "7"
+_RENOVATION_DAYS = 30
+_RENOVATION_CYCLE_DAYS = 300
+
+
+def zone_of_city(city: str) -> Zone | None:
+    """The zone of a city of the store list, whatever its capitals; None for others."""
+    return _ZONE_OF_CITY.get(city.strip().casefold())
+
+
+_ZONE_OF_CITY = {city.casefold(): zone for zone, _, cities in _ZONES for city in cities}
+
+
+def _opened(number: int) -> Store:
+    zone, _, cities = _ZONES[number % len(_ZONES)]
+    city = cities[number // len(_ZONES) % len(cities)]
+    return Store(f"{number:04d}", f"Branch {number}, {city}", city, zone, f"{_ROUTES[zone]}-90")
+
+
+def _renovated(store: Store, day: date) -> bool:
+    """Stores whose number ends in 7 take turns; each is closed for 30 days in every 300."""
+    turn = (day.toordinal() + int(store.store_id)) % _RENOVATION_CYCLE_DAYS
+    return store.store_id.endswith(_RENOVATED) and turn < _RENOVATION_DAYS
+
+
+@lru_cache(maxsize=8)
+def stores_on(day: date) -> Mapping[str, Store]:
+    """The list that is published on a day: what is open by then, and what is closed for renovation."""
+    opened = max(0, min((day - FIRST_OPENING).days + 1, _LAST_NUMBER - len(STORES)))
+    listed = {**STORES, **{store.store_id: store for store in map(_opened, _numbers(opened))}}
+    return MappingProxyType(
+        {
+            store_id: replace(store, status=RENOVATION) if _renovated(store, day) else store
+            for store_id, store in listed.items()
+        }
+    )
+
+
+def _numbers(count: int) -> range:
+    return range(len(STORES) + 1, len(STORES) + 1 + count)
+
+
+def find_store(store_id: str | None) -> Store | None:
+    """The store with that number, open already or not; None for warehouses, merchants and nobody."""
+    if store_id is None or store_id in STORES or not (store_id.isascii() and store_id.isdigit()):
+        return STORES.get(store_id or "")
+    number = int(store_id)
+    return _opened(number) if len(STORES) < number <= _LAST_NUMBER and len(store_id) == _DIGITS else None
 
 
 def published_at(now: datetime) -> datetime:
@@ -113,12 +180,12 @@ def published_at(now: datetime) -> datetime:
     return today if local >= today else today - timedelta(days=1)
 
 
-def stores_csv() -> str:
-    """The store list as it is published, one line for each store, with a line of names first."""
+def stores_csv(day: date) -> str:
+    """The store list as it is published on a day, one line for each store, with a line of names first."""
     text = io.StringIO()
     lines = csv.writer(text)
-    lines.writerow(("storeId", "name", "city", "zone", "readyForClaiming", "status"))
-    for store in STORES.values():
-        ready = READY_FOR_CLAIMING[store.zone]
-        lines.writerow((store.store_id, store.name, store.city, store.zone, ready, store.status))
+    lines.writerow(("storeId", "name", "city", "zone", "readyForClaiming", "route", "status"))
+    for store in stores_on(day).values():
+        ready = f"T+{READY_AFTER_DAYS[store.zone]} 08:00"
+        lines.writerow((store.store_id, store.name, store.city, store.zone, ready, store.route, store.status))
     return text.getvalue()

@@ -4,10 +4,25 @@ from collections import Counter
 from itertools import product
 
 import pytest
-from connect_simulators.ecms.flows import ELSEWHERE, STATES, TABLE, Flow, State, Trigger, route, step_to
+from connect_simulators.ecms.flows import (
+    ELSEWHERE,
+    END_STATES,
+    STATES,
+    TABLE,
+    Flow,
+    State,
+    Trigger,
+    has_ended,
+    moves,
+    route,
+    step_by_status,
+    step_to,
+)
+from connect_simulators.ecms.flows_document import DOCUMENT, document
 
 SHIPMENTS = (Flow.MERCHANT_DELIVERY, Flow.DC_PICKUP)
 RETURNS = (Flow.RETURN_COLLECTED, Flow.RETURN_DELIVERED)
+DROP_OFFS = (Flow.DROP_OFF_STORE, Flow.DROP_OFF_DOOR)
 
 TO_WAREHOUSE = {
     Flow.MERCHANT_DELIVERY: ["DELIVERED TO WAREHOUSE"],
@@ -31,6 +46,7 @@ BACK = [
     "FOR RETURN TO MERCHANT",
     "RETURNED TO MERCHANT",
 ]
+TRUCKED_IN = ["FOR PULL OUT", "ON VEHICLE TO WAREHOUSE", "ARRIVED AT WAREHOUSE", "DELIVERED TO WAREHOUSE"]
 TO_MERCHANT = ["ON VEHICLE TO MERCHANT", "ARRIVED AT MERCHANT"]
 
 
@@ -57,6 +73,60 @@ def test_a_return_goes_back_as_published(flow: Flow) -> None:
     brought = TO_MERCHANT if flow is Flow.RETURN_DELIVERED else []
     expected = BACK + brought
     assert _statuses(flow, State.RETURNED, expected[-1]) == expected
+
+
+@pytest.mark.parametrize(("regional", "home_regional"), list(product((False, True), repeat=2)))
+def test_a_dropped_off_package_goes_as_published(regional: bool, home_regional: bool) -> None:
+    def way(origin: State, status: str) -> list[str]:
+        steps = route(Flow.DROP_OFF_STORE, origin, status, regional=regional, home_regional=home_regional)
+        assert steps is not None
+        return [step.target.status for step in steps]
+
+    assert way(State.DROPPED_OFF, "DELIVERED TO STORE") == TRUCKED_IN + TO_STORE[regional] + AT_STORE
+    unclaimed = [*BACK[:4], "DELIVERED TO WAREHOUSE", *TO_STORE[home_regional], *AT_STORE]
+    assert way(State.PULLED_OUT_FROM_STORE, "DELIVERED TO STORE") == unclaimed[2:]
+    assert way(State.DELIVERED_TO_STORE, "RETURNED TO MERCHANT") == unclaimed + BACK
+    assert way(State.DELIVERED_TO_STORE_SELLER, "RETURNED TO MERCHANT") == BACK
+
+
+def test_a_package_for_an_address_ends_with_its_last_published_status() -> None:
+    flow = Flow.DROP_OFF_DOOR
+    assert _statuses(flow, State.DROPPED_OFF, "IN-TRANSIT") == [*TRUCKED_IN, *TO_STORE[False]]
+    assert _statuses(flow, State.DROPPED_OFF, "IN-TRANSIT_REGIONAL", regional=True) == [*TRUCKED_IN, *TO_STORE[True]]
+    assert has_ended(flow, State.IN_TRANSIT, regional=False)
+    assert not has_ended(flow, State.IN_TRANSIT, regional=True)
+
+
+@pytest.mark.parametrize("flow", DROP_OFFS)
+def test_a_seller_brings_what_was_booked_or_it_is_cancelled(flow: Flow) -> None:
+    def origins(target: State, trigger: Trigger) -> dict[State, bool]:
+        steps = {origin: step_to(flow, origin, target, trigger) for origin in STATES[flow]}
+        return {origin: step.flagged for origin, step in steps.items() if step is not None}
+
+    assert origins(State.FOR_DROP_OFF, Trigger.KIOSK_TRANSACTION) == {State.CREATED: False, State.CANCELLED: True}
+    assert origins(State.DROPPED_OFF, Trigger.POS_TRANSACTION) == {
+        State.FOR_DROP_OFF: False,
+        State.CREATED: True,
+        State.CANCELLED: True,
+    }
+    before = {State.CREATED, State.FOR_DROP_OFF}
+    for trigger in (Trigger.MERCHANT_CANCELLATION, Trigger.EXPIRY):
+        assert origins(State.CANCELLED, trigger) == dict.fromkeys(before, False)
+    undone = origins(State.FOR_DROP_OFF, Trigger.POS_REVERSAL)
+    assert undone == {state: state is not State.DROPPED_OFF for state in STATES[flow] - before - {State.CANCELLED}}
+
+
+def test_a_seller_claims_what_came_back_and_a_late_claim_is_its_buyers_until_then() -> None:
+    flow, claim = Flow.DROP_OFF_STORE, Trigger.POS_TRANSACTION
+    by_seller = {State.DELIVERED_TO_STORE_SELLER} | {s for s in STATES[flow] if s.value.endswith("(left by seller)")}
+    for origin in STATES[flow] - {State.CLAIMED, State.CLAIMED_SELLER}:
+        step = step_by_status(flow, origin, "CLAIMED", claim)
+        assert step is not None
+        assert step.target is (State.CLAIMED_SELLER if origin in by_seller else State.CLAIMED)
+        assert step.flagged == (origin not in {State.DELIVERED_TO_STORE, State.DELIVERED_TO_STORE_SELLER})
+    reversal = step_by_status(flow, State.CLAIMED_SELLER, "DELIVERED TO STORE", Trigger.POS_REVERSAL)
+    assert reversal is not None
+    assert reversal.target is State.DELIVERED_TO_STORE_SELLER
 
 
 def test_a_status_that_a_parcel_passes_twice_is_the_nearest_one_ahead() -> None:
@@ -114,11 +184,13 @@ def test_the_counter_and_the_kiosk_on_a_return(flow: Flow) -> None:
         steps = {origin: step_to(flow, origin, target, trigger) for origin in STATES[flow]}
         return {origin: step.flagged for origin, step in steps.items() if step is not None}
 
-    assert origins(State.FOR_RETURN, Trigger.KIOSK_TRANSACTION) == {State.CREATED: False}
-    assert origins(State.RETURNED, Trigger.POS_TRANSACTION) == {State.FOR_RETURN: False, State.CREATED: True}
+    late = {State.CANCELLED: True}
+    assert origins(State.FOR_RETURN, Trigger.KIOSK_TRANSACTION) == {State.CREATED: False} | late
+    assert origins(State.RETURNED, Trigger.POS_TRANSACTION) == {State.FOR_RETURN: False, State.CREATED: True} | late
+    assert origins(State.CANCELLED, Trigger.EXPIRY) == {State.CREATED: False, State.FOR_RETURN: False}
     reversals = origins(State.FOR_RETURN, Trigger.POS_REVERSAL)
     assert reversals.pop(State.RETURNED) is False
-    assert set(reversals) == STATES[flow] - {State.CREATED, State.FOR_RETURN, State.RETURNED}
+    assert set(reversals) == STATES[flow] - {State.CREATED, State.FOR_RETURN, State.RETURNED, State.CANCELLED}
     assert all(reversals.values())
 
 
@@ -151,3 +223,33 @@ def test_every_state_can_be_reached(flow: Flow) -> None:
         reached |= new
         frontier += new
     assert reached == STATES[flow]
+
+
+@pytest.mark.parametrize("flow", Flow)
+def test_what_is_published_alike_is_never_two_rows(flow: Flow) -> None:
+    rows = Counter((step.origin, step.target.status, step.trigger) for step in TABLE if step.flow is flow)
+    assert set(rows.values()) == {1}
+    for step in TABLE:
+        assert step_by_status(step.flow, step.origin, step.target.status, step.trigger) is step
+
+
+@pytest.mark.parametrize(("flow", "zone"), list(product(Flow, (False, True))))
+def test_a_parcel_is_never_stuck(flow: Flow, zone: bool) -> None:
+    """Along its own road a parcel has ended, has one way on, or waits for the counter, the kiosk or the calendar."""
+    frontier, seen = [State.CREATED], {State.CREATED}
+    while frontier:
+        state = frontier.pop()
+        own = moves(flow, state, regional=zone, home_regional=zone)
+        waits = step_to(flow, state, State.CANCELLED, Trigger.EXPIRY) is not None
+        assert bool(own) + waits + has_ended(flow, state, regional=zone) == 1, state
+        zones = {None, zone}
+        new = {s.target for s in TABLE if s.flow is flow and s.origin is state and s.regional in zones} - seen
+        seen |= new
+        frontier += new
+    assert END_STATES[flow] <= STATES[flow]
+
+
+def test_the_document_shows_the_table() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), (
+        "python -m connect_simulators.ecms.flows_document --write"
+    )
