@@ -14,6 +14,7 @@ from connect_gateway.domain.money import format_amount
 from connect_gateway.ecms.messages import format_ecms_time
 from connect_gateway.edges.ecms import ReferenceRequest, StatusNotice
 from connect_gateway.edges.kiosk import ReturnMessage
+from connect_gateway.edges.papers import ESCPOS, PDF, PNG
 from connect_gateway.edges.pos import AcceptReturn, Claim, Collect, Reversal
 from connect_gateway.edges.shifts import ShiftClose
 from connect_gateway.openapi_answers import Schema, ref, text
@@ -62,7 +63,9 @@ def _json(schema: str, *headers: str, description: str = "") -> Answer:
     return Answer({JSON: ref(schema)}, headers, description=description)
 
 
-_PAPER = {JSON: ref("Receipt"), TEXT: text()}
+_PICTURE: dict[str, Schema] = {PNG: {}, ESCPOS: {}}
+_PAPER = {JSON: ref("Receipt"), TEXT: text(), **_PICTURE}
+_SLIP = {TEXT: text(), **_PICTURE, PDF: {}}
 _TILL = {"pos": "1", "shift": "1", "businessDate": demo.BUSINESS_DATE.isoformat(), "clerk": "ana"}
 _TRANSACTIONS = {
     "collect": (
@@ -265,7 +268,7 @@ _KIOSK = (
         "showSlip",
         "kiosk",
         "A return's slip, to print it again",
-        {200: Answer({TEXT: text()})},
+        {200: Answer(_SLIP)},
         roles=("kiosk", "app"),
         codes=("unknown-return", "not-acceptable", "too-many-attempts"),
         path_examples={"returnCode": _RETURN_CODES},

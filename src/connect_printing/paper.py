@@ -100,3 +100,24 @@ def from_text(lines: Iterable[str]) -> Paper:
         clean = printable(text).rstrip()
         paper += [Line(clean)] if len(clean) <= COLUMNS else [Line(part) for part in wrap(clean)]
     return tuple(paper)
+
+
+def styled(
+    lines: Iterable[str], *, double: Iterable[str] = (), bold: Iterable[str] = (), bars: Iterable[Bars] = ()
+) -> Paper:
+    """A paper of lines with a hierarchy, and barcodes below them.
+
+    Lines that say nothing but one of `double` are twice as large; bold are those in the middle of the paper and those
+    that begin with one of `bold`.
+    """
+    large = set(double)
+    labels = tuple(bold)
+    return (*(_styled(line, large, labels) for line in lines), *bars)
+
+
+def _styled(text: str, large: set[str], labels: tuple[str, ...]) -> Line:
+    words = text.strip()
+    if words in large and len(words) <= COLUMNS // 2:
+        return Line(words.center(COLUMNS // 2).rstrip(), bold=True, double=True)
+    in_the_middle = text.startswith(" ") and text == words.center(COLUMNS).rstrip()
+    return Line(text, bold=in_the_middle or text.startswith(labels))

@@ -242,14 +242,14 @@ COUNTER = (
     Defect(
         "receipt-cut",
         "a value that is too long for its line is cut",
-        "receipts/paper.py",
+        "../connect_printing/paper.py",
         "    return [left, *(line.rjust(COLUMNS) for line in wrap(right))]\n",
         "    return [left, right[:COLUMNS]]\n",
     ),
     Defect(
         "receipt-too-wide",
         "a label and its value run beyond 32 columns",
-        "receipts/paper.py",
+        "../connect_printing/paper.py",
         "    if len(left) + 1 + len(right) <= COLUMNS:\n",
         "    if len(left) + 1 + len(right) <= COLUMNS + 8:\n",
     ),

@@ -59,7 +59,11 @@ class Verdict:
 
 
 def copy_of_source(target: Path, source: Path = PACKAGE.parent) -> Path:
-    """Copies the gateway's package from `source` into `target`, with what was compiled of it, for a quick start."""
+    """Copies the gateway's package from `source` into `target`, with what was compiled of it, for a quick start.
+
+    What it prints with stands beside it and goes along.
+    """
+    shutil.copytree(source / "connect_printing", target / "connect_printing")
     return Path(shutil.copytree(source / PACKAGE.name, target / PACKAGE.name))
 
 

@@ -13,9 +13,9 @@ from connect_gateway.domain import codes, journal
 from connect_gateway.domain.money import format_amount, parse_amount
 from connect_gateway.domain.records import Terminal, Transaction, TransactionState
 from connect_gateway.domain.states import TransactionType
-from connect_gateway.receipts import paper
 from connect_gateway.receipts.acknowledgement import Receipt, receipt_text
 from connect_gateway.receipts.slip import ReturnSlip, slip_text
+from connect_printing import paper
 
 DIGITS = st.text(string.digits, min_size=11, max_size=11)
 MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(9989, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

@@ -9,7 +9,7 @@ from papers import barcodes_of, bars_of_pdf
 from PIL import Image
 
 from connect_printing import barcodes, escpos, pdf, picture, typeface
-from connect_printing.paper import COLUMNS, RULE, Bars, Line, Paper, centre, from_text, pair
+from connect_printing.paper import RULE, Bars, Line, Paper, centre, from_text, pair
 
 REFERENCE = "991767890023"
 TRACKING = "301276061939392841"
@@ -19,7 +19,7 @@ PAPER: Paper = (
     Line(RULE),
     *map(Line, pair("Merchant", "Niño & Señora Muñoz")),
     Line("Amount due            PHP 200.00", bold=True),
-    Bars("CODE128", REFERENCE, "9917-6789-0023".center(COLUMNS).rstrip()),
+    Bars("CODE128", REFERENCE, "9917-6789-0023"),
     Bars("GS1-128", TRACKING),
 )
 BOTH = [("CODE128", REFERENCE), ("GS1-128", TRACKING)]

@@ -7,9 +7,9 @@ import pytest
 from domain_samples import approved
 
 from connect_gateway.domain.states import TransactionType
-from connect_gateway.receipts import paper
 from connect_gateway.receipts.acknowledgement import Receipt, receipt_text, verified_text
 from connect_gateway.receipts.slip import ReturnSlip, slip_barcodes, slip_text
+from connect_printing import paper
 
 AT = datetime(2026, 3, 9, 18, 30, 15, tzinfo=UTC)
 COLLECTED = Receipt(

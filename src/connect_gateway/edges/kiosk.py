@@ -17,6 +17,7 @@ from connect_gateway.domain.records import Reference
 from connect_gateway.domain.states import Kind, State
 from connect_gateway.domain.verdicts import Verdict
 from connect_gateway.ecms.client import EcmsAnswer, EcmsAway
+from connect_gateway.edges import papers
 from connect_gateway.edges.answers import format_time
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import body_of
@@ -39,7 +40,7 @@ from connect_gateway.ledger import clients, returns
 from connect_gateway.ledger.clients import Client
 from connect_gateway.ledger.parcels import Conflict, NewReference
 from connect_gateway.ledger.returns import ReturnRequest
-from connect_gateway.receipts.slip import ReturnSlip, slip_barcodes, slip_text
+from connect_gateway.receipts.slip import ReturnSlip, slip_barcodes, slip_paper, slip_text
 
 DEFAULT_VALIDITY = timedelta(days=7)
 """Life of a return code where ECMS does not say (wire contract, "What the gateway asks of ECMS")."""
@@ -51,6 +52,8 @@ NO_STORE = "0000"
 """Location of an event that happened at no store: the customer used the app."""
 
 _RETRY_AFTER_S = "5"
+_SLIP_TYPES = (papers.TEXT, papers.PNG, papers.PDF, papers.ESCPOS)
+_NO_SLIP = Verdict("NONE", "HOLD", "SLIP NOT SHOWN")
 
 _log = structlog.get_logger("kiosk-edge")
 
@@ -182,12 +185,9 @@ class KioskEdge:
     async def slip(self, request: web.Request) -> web.Response:
         """A return's slip, to print it again."""
         reference = await self._find(request)
-        accept = request.headers.get("Accept", "*/*")
-        if not any(wanted in accept for wanted in ("text/plain", "text/*", "*/*")):
-            raise Problem("not-acceptable", "a slip comes as text/plain")
-        return web.Response(
-            text="\n".join(slip_text(_slip_of(reference))) + "\n", content_type="text/plain", charset="utf-8"
-        )
+        media_type = papers.negotiated(request, _SLIP_TYPES, _NO_SLIP)
+        slip = _slip_of(reference)
+        return await papers.response(media_type, slip_paper(slip), slip_text(slip))
 
     async def _find(self, request: web.Request) -> Reference:
         client = await self._gateway.authorize(request, "kiosk", "app")

@@ -10,11 +10,11 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from connect_gateway.domain import attempts, decide, verdicts
-from connect_gateway.domain.records import Perform, ReversalReason, Reverse
+from connect_gateway.domain.records import Perform, ReversalReason, Reverse, StandIn
 from connect_gateway.domain.refusals import Code, Refusal
 from connect_gateway.domain.states import TransactionType
 from connect_gateway.domain.verdicts import Verdict
-from connect_gateway.edges import answers, patterns
+from connect_gateway.edges import answers, papers, patterns
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import body_of, in_time, read_body
 from connect_gateway.edges.parsing import (
@@ -23,9 +23,12 @@ from connect_gateway.edges.parsing import (
     DateField,
     LabelField,
     Message,
+    MomentField,
     PosField,
     ReferenceField,
     ShiftField,
+    StandInNumberField,
+    UuidField,
     parse_json,
     parse_path_reference,
     parse_uuid,
@@ -36,13 +39,26 @@ from connect_gateway.ledger import clients, lookups
 from connect_gateway.ledger.clients import Client
 from connect_gateway.ledger.counter import CounterCommand
 from connect_gateway.ledger.database import FateUnknown, Unavailable
-from connect_gateway.receipts.acknowledgement import Receipt, receipt_text
+from connect_gateway.receipts.acknowledgement import Receipt, receipt_paper, receipt_text
 
 _RECEIPT_NUMBER = re.compile(patterns.RECEIPT_NUMBER)
 _log = structlog.get_logger("pos-edge")
 
 _COUNTED = frozenset({Code.UNKNOWN_REFERENCE, Code.WRONG_STORE})
 """Refusals that count as guessing."""
+
+
+class StandInMessage(Message):
+    """What is told of a sale that was made while the till was away: when, its own receipt, and from which manifest."""
+
+    model_config = Message.model_config | {"alias_generator": to_camel}
+
+    occurred_at: MomentField
+    receipt_number: StandInNumberField
+    manifest_id: UuidField
+
+    def told(self) -> StandIn:
+        return StandIn(self.occurred_at, self.receipt_number, self.manifest_id)
 
 
 class _Transaction(Message):
@@ -62,6 +78,7 @@ class Collect(_Transaction):
     tracking_number: LabelField
     tender: Literal["CASH"]
     amount_tendered: AmountField
+    stand_in: Annotated[StandInMessage | None, Field()] = None
 
 
 class Claim(_Transaction):
@@ -69,6 +86,7 @@ class Claim(_Transaction):
 
     type: Literal["CLAIM"]
     tracking_number: LabelField
+    stand_in: Annotated[StandInMessage | None, Field()] = None
 
 
 class AcceptReturn(_Transaction):
@@ -153,6 +171,7 @@ class PosEdge:
             tracking_number=message.tracking_number,
             tender=message.tender if isinstance(message, Collect) else None,
             amount_tendered=message.amount_tendered if isinstance(message, Collect) else None,
+            stand_in=_told(message),
         )
         outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id), waited_s)
         self._gateway.metrics.decided(command.type, type(outcome).__name__.lower())
@@ -162,10 +181,10 @@ class PosEdge:
         match outcome:
             case decide.Approved():
                 return _stored(outcome.transaction.status, outcome.transaction.answer)
-            case decide.Declined():
+            case decide.Declined() | decide.Disputed():
                 try:
                     await self._count(client, outcome.refusal.code)
-                except Exception as error:  # noqa: BLE001 - the decline is committed, and that is the answer
+                except Exception as error:  # noqa: BLE001 - the outcome is committed, and that is the answer
                     _log.error("attempt-not-counted", client=client.client_id, exc_info=error)
                 return _stored(outcome.transaction.status, outcome.transaction.answer)
             case decide.Replayed():
@@ -173,7 +192,7 @@ class PosEdge:
             case decide.Rejected():
                 refusal = outcome.refusal
                 raise problem_of(refusal, verdicts.of_refusal(refusal.code, command.type))
-            case decide.Reversed() | decide.AlreadyReversed():
+            case decide.Reversed() | decide.AlreadyReversed() | decide.Accepted():
                 raise AssertionError("a transaction was decided as a reversal")
             case _:
                 assert_never(outcome)
@@ -210,7 +229,7 @@ class PosEdge:
                 return await self._reversed(store_id, command, outcome)
             case decide.Rejected():
                 raise problem_of(outcome.refusal, verdicts.of_refusal(outcome.refusal.code, None))
-            case decide.Approved() | decide.Declined() | decide.Replayed():
+            case decide.Approved() | decide.Declined() | decide.Disputed() | decide.Replayed() | decide.Accepted():
                 raise AssertionError("a reversal was decided as a transaction")
             case _:
                 assert_never(outcome)
@@ -228,24 +247,24 @@ class PosEdge:
     async def receipt(self, request: web.Request) -> web.Response:
         """A receipt, to look at."""
         _, store_id = await self._till(request)
-        return _paper(request, await self._receipt(request, store_id, copy=0))
+        return await _paper(request, await self._receipt(request, store_id, copy=0))
 
     async def copy(self, request: web.Request) -> web.Response:
         """A reprint: counted, and marked as what it is."""
         client, store_id = await self._till(request)
         if await read_body(request):
             raise malformed("a reprint takes no body")
-        _media_type(request)
+        await papers.get_ready(_media_type(request))
         number = (await self._receipt(request, store_id, copy=0)).number
         copy = await lookups.count_copy(self._gateway.pool, store_id, number, client.client_id, self._gateway.now())
-        return _paper(request, await self._receipt(request, store_id, copy=copy), status=201)
+        return await _paper(request, await self._receipt(request, store_id, copy=copy), status=201)
 
     async def _receipt(self, request: web.Request, store_id: str, *, copy: int) -> Receipt:
         number = request.match_info["number"]
         if _RECEIPT_NUMBER.fullmatch(number) is None:
             raise malformed("a receipt number is SSSS-PPP-NNNNNNNN", "number")
         found = await lookups.receipt(self._gateway.pool, store_id, number)
-        if found is None or found[1] is None:
+        if found is None:
             raise Problem("unknown-receipt", "the store has no such receipt", _hold("RECEIPT NOT KNOWN"))
         return answers.receipt_of(self._gateway.keys, found[0], found[1], copy)
 
@@ -274,6 +293,13 @@ def parse_transaction(raw: bytes) -> Collect | Claim | AcceptReturn:
     return validate(message, body)
 
 
+def _told(message: Collect | Claim | AcceptReturn) -> StandIn | None:
+    """What a message says of a sale that has happened; only of a parcel that is handed out can it say so."""
+    if isinstance(message, AcceptReturn) or message.stand_in is None:
+        return None
+    return message.stand_in.told()
+
+
 def _hold(line: str) -> Verdict:
     return Verdict("NONE", "HOLD", f"{line}\nHOLD PARCEL")
 
@@ -285,25 +311,15 @@ def _stored(status: int, text: str, *, replay: bool = False) -> web.Response:
     return response
 
 
-_RECEIPT_TYPES = ("application/json", "text/plain")
+_RECEIPT_TYPES = (papers.JSON, papers.TEXT, papers.PNG, papers.ESCPOS)
 
 
 def _media_type(request: web.Request) -> str:
-    """The first of the receipt's types that the client takes."""
-    accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "*/*").split(",")]
-    for wanted in accepted:
-        for offered in _RECEIPT_TYPES:
-            if wanted in (offered, "*/*", offered.partition("/")[0] + "/*"):
-                return offered
-    raise Problem("not-acceptable", f"a receipt comes as {' or '.join(_RECEIPT_TYPES)}", _hold("RECEIPT NOT SHOWN"))
+    return papers.negotiated(request, _RECEIPT_TYPES, _hold("RECEIPT NOT SHOWN"))
 
 
-def _paper(request: web.Request, receipt: Receipt, status: int = 200) -> web.Response:
-    if _media_type(request) == "text/plain":
-        return web.Response(
-            text="\n".join(receipt_text(receipt)) + "\n",
-            status=status,
-            content_type="text/plain",
-            charset="utf-8",
-        )
-    return json_response(answers.receipt_body(receipt), status)
+async def _paper(request: web.Request, receipt: Receipt, status: int = 200) -> web.Response:
+    media_type = _media_type(request)
+    if media_type == papers.JSON:
+        return json_response(answers.receipt_body(receipt), status)
+    return await papers.response(media_type, receipt_paper(receipt), receipt_text(receipt), status)

@@ -9,12 +9,13 @@ from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.money import format_amount
 from connect_gateway.domain.records import Transaction
 from connect_gateway.domain.states import TransactionType
-from connect_gateway.receipts.paper import centre, pair, rule, wrap
+from connect_printing.paper import Bars, Paper, centre, pair, rule, styled, wrap
 
 # What stands the same on every paper is laid out once.
 _HEAD = [*centre("7-CONNECT"), *centre("ACKNOWLEDGEMENT RECEIPT")]
 _FOOT = wrap("This is an acknowledgement receipt, not an official receipt.")
 _RULE = rule()
+_STRONG = ("Amount due", "Change", "CASH RETURNED", "AR No.")
 _TITLES = {
     TransactionType.COLLECT: centre("PAY & CLAIM"),
     TransactionType.CLAIM: centre("CLAIM (PREPAID)"),
@@ -46,6 +47,9 @@ class Receipt:
     verification_code: str
     copy: int = 0
     reversed_at: datetime | None = None
+    stand_in_number: str | None = None
+    """The receipt that the till itself gave for the sale, and `sold_at` its time: then there was no connection."""
+    sold_at: datetime | None = None
 
 
 def receipt_text(receipt: Receipt) -> list[str]:
@@ -63,6 +67,7 @@ def receipt_text(receipt: Receipt) -> list[str]:
         *pair("Date", _time(receipt.occurred_at)),
         *pair("Clerk", receipt.clerk),
         *pair("AR No.", receipt.number),
+        *_stand_in(receipt),
         _RULE,
         *_TITLES[receipt.type],
         *pair("Reference", show_reference(receipt.reference)),
@@ -75,6 +80,23 @@ def receipt_text(receipt: Receipt) -> list[str]:
         *pair("Verification", receipt.verification_code),
         *_FOOT,
     ]
+
+
+def receipt_paper(receipt: Receipt) -> Paper:
+    """The receipt for a printer: the same lines, and what can be scanned again below them.
+
+    The reference leads to what was done, the tracking number to where the parcel is.
+    """
+    bars = [Bars("CODE128", receipt.reference, show_reference(receipt.reference))]
+    if receipt.tracking_number:
+        bars.append(Bars("GS1-128", receipt.tracking_number, receipt.tracking_number))
+    return styled(receipt_text(receipt), double=["7-CONNECT"], bold=_STRONG, bars=bars)
+
+
+def _stand_in(receipt: Receipt) -> list[str]:
+    if receipt.stand_in_number is None or receipt.sold_at is None:
+        return []
+    return [*pair("Stand-in", receipt.stand_in_number), *pair("Sold", _time(receipt.sold_at))]
 
 
 def _money(receipt: Receipt) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from connect_gateway.clock import PHILIPPINE_TIME
 from connect_gateway.domain.codes import show_reference
-from connect_gateway.receipts.paper import centre, pair, rule, wrap
+from connect_printing.paper import Bars, Paper, centre, pair, rule, styled, wrap
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,6 +41,19 @@ def slip_text(slip: ReturnSlip) -> list[str]:
             " you a receipt."
         ),
     ]
+
+
+def slip_paper(slip: ReturnSlip) -> Paper:
+    """The slip for a printer: the code twice as large with its barcode below, and the parcel's own at the end."""
+    lines = slip_text(slip)
+    shown = show_reference(slip.return_code)
+    after_code = [line.strip() for line in lines].index(shown) + 1
+    return (
+        *styled(lines[:after_code], double=["CLiQQ", shown]),
+        Bars("CODE128", slip.return_code),
+        *styled(lines[after_code:], bold=["Valid until"]),
+        Bars("GS1-128", slip.tracking_number, slip.tracking_number),
+    )
 
 
 def slip_barcodes(slip: ReturnSlip) -> list[dict[str, str]]:
