@@ -1,9 +1,11 @@
 """Keys: from one JSON file, never a default.
 
-`{"receipt": KEY, "index": KEY, "mobile": {"1": KEY}, "journal": {"1": KEY}}`, each KEY 32 bytes in base64. `receipt`
+`{"receipt": KEY, "index": KEY, "mobile": {"1": KEY}, "journal": {"1": KEY}, "manifest": {"1": KEY}}`, each KEY 32 bytes
+in base64. `receipt`
 makes the verification codes, `index` the blind index of mobile numbers, `mobile` encrypts them: the newest version
 seals, every one opens, so that a key is rotated by adding the next. `journal` signs the journal's checkpoints
 (Ed25519), likewise in versions; a file from before there were checkpoints has none, and serves for all else.
+`manifest` signs what tills may sell by themselves (Ed25519), in versions as well.
 """
 
 import base64
@@ -40,7 +42,12 @@ class Keys:
     """The keys of one installation, the same for every process on one database."""
 
     def __init__(
-        self, receipt: bytes, index: bytes, mobile: dict[int, bytes], journal: dict[int, bytes] | None = None
+        self,
+        receipt: bytes,
+        index: bytes,
+        mobile: dict[int, bytes],
+        journal: dict[int, bytes] | None = None,
+        manifest: dict[int, bytes] | None = None,
     ) -> None:
         # Keyed once and copied for each code: the setting up of an HMAC costs several times its use.
         self._receipt = hmac.new(receipt, digestmod="sha256")
@@ -48,6 +55,9 @@ class Keys:
         self._mobile = {version: AESGCM(key) for version, key in mobile.items()}
         self._newest = max(mobile)
         self._journal = {version: Ed25519PrivateKey.from_private_bytes(key) for version, key in (journal or {}).items()}
+        self._manifest = {
+            version: Ed25519PrivateKey.from_private_bytes(key) for version, key in (manifest or {}).items()
+        }
 
     def verification_code(self, text: str) -> str:
         """The code at a receipt's foot, `XXXX-XXXX`: nobody makes up a receipt whose code is right."""
@@ -87,6 +97,23 @@ class Keys:
         version = max(self._journal)
         return version, self._journal[version].sign(content)
 
+    def sign_manifest(self, content: bytes) -> tuple[str, bytes]:
+        """Signs a manifest with the newest key: the key's id and the signature, 64 bytes. KeysError without a key."""
+        version = max(self._need_manifest())
+        return str(version), self._manifest[version].sign(content)
+
+    def manifest_keys(self) -> dict[str, bytes]:
+        """The public keys of manifests by their ids, 32 bytes each; KeysError without a key."""
+        return {str(version): key.public_key().public_bytes_raw() for version, key in self._need_manifest().items()}
+
+    def _need_manifest(self) -> dict[int, Ed25519PrivateKey]:
+        if not self._manifest:
+            raise KeysError(
+                'the keys file has no "manifest" key, which signs what tills may sell by themselves: add "manifest": '
+                '{"1": "<32 random bytes in base64>"} to it'
+            )
+        return self._manifest
+
     def is_signed(self, content: bytes, version: int, signature: bytes) -> bool:
         """Whether one of our keys signed exactly this; KeysError where the key of that version is not there."""
         key = self._journal.get(version)
@@ -111,6 +138,7 @@ def generate_keys_file(path: Path) -> None:
         return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 
     keys = {"receipt": fresh(), "index": fresh(), "mobile": {"1": fresh()}, "journal": {"1": fresh()}}
+    keys["manifest"] = {"1": fresh()}
     text = json.dumps(keys, indent=2)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -131,6 +159,7 @@ def load_keys(path: Path) -> Keys:
             _key(data["index"]),
             {int(version): _key(text) for version, text in data["mobile"].items()},
             {int(version): _key(text) for version, text in data.get("journal", {}).items()},
+            {int(version): _key(text) for version, text in data.get("manifest", {}).items()},
         )
     except OSError as error:
         raise KeysError(f"cannot read {path}: {error.strerror}") from error

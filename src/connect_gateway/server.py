@@ -22,18 +22,20 @@ from connect_gateway.clock import Clock, SettableClock, SystemClock
 from connect_gateway.ecms.client import EcmsClient
 from connect_gateway.ecms.relay import Relay
 from connect_gateway.edges import answers
+from connect_gateway.edges.disputes import DisputeEdge
 from connect_gateway.edges.documentation import DocumentationEdge
 from connect_gateway.edges.ecms import EcmsEdge
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import BODY_LIMIT_BYTES, Runner, error_middleware
 from connect_gateway.edges.kiosk import KioskEdge
+from connect_gateway.edges.manifest import ManifestEdge
 from connect_gateway.edges.oauth import OAuthEdge
 from connect_gateway.edges.operating import OperatingEdge
 from connect_gateway.edges.pos import PosEdge
 from connect_gateway.edges.reconciliations import ReconciliationEdge
 from connect_gateway.edges.shifts import ShiftEdge
 from connect_gateway.keys import Keys, KeysError, load_keys
-from connect_gateway.ledger import clients, events, parcels, sandbox_clock
+from connect_gateway.ledger import clients, events, manifests, parcels, sandbox_clock
 from connect_gateway.ledger.clients import TokenChecks
 from connect_gateway.ledger.counter import Counter
 from connect_gateway.ledger.database import Pool, Unavailable, is_away, open_pool
@@ -45,6 +47,7 @@ from connect_gateway.settings import Settings
 _DATABASE_RETRY_S = 1.0
 _LOOK_AFTER_EVERY_S = 60.0
 _LEAVE_WITHIN_S = 1.0
+_WAITING_KEPT = timedelta(days=30)
 
 _log = structlog.get_logger("server")
 
@@ -202,6 +205,7 @@ def _assemble(settings: Settings, pool: Pool, keys: Keys, clock: Clock) -> Gatew
         relay=relay,
         metrics=metrics,
         sandbox=settings.sandbox,
+        stand_in=settings.stand_in_limits(),
     )
 
 
@@ -210,10 +214,12 @@ def _application(gateway: Gateway) -> web.Application:
     for edge in (
         OAuthEdge(gateway),
         PosEdge(gateway),
+        ManifestEdge(gateway),
         ShiftEdge(gateway),
         KioskEdge(gateway),
         EcmsEdge(gateway),
         OperatingEdge(gateway),
+        DisputeEdge(gateway),
         ReconciliationEdge(gateway),
         DocumentationEdge(gateway, openapi.document),
     ):
@@ -229,6 +235,7 @@ async def _look_after(gateway: Gateway, keep_mobile: timedelta) -> None:
             await clients.purge_tokens(gateway.pool, gateway.now())
             await clients.purge_attempts(gateway.pool, gateway.now())
             await parcels.purge_contacts(gateway.pool, gateway.now() - keep_mobile)
+            await manifests.purge(gateway.pool, gateway.now() - _WAITING_KEPT)
         except (Unavailable, asyncpg.PostgresError) as error:
             _log.warning("looking-after-put-off", error=str(error))
         await asyncio.sleep(_LOOK_AFTER_EVERY_S)

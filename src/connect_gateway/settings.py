@@ -11,6 +11,9 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from connect_gateway.domain.manifests import Limits
+from connect_gateway.domain.money import parse_amount
+
 DEFAULT_PORT = 8711
 
 
@@ -50,6 +53,18 @@ class Settings(BaseSettings):
     relay_concurrency: Annotated[int, Field(ge=1, le=1_000)] = Field(
         64, description="Most events under way to ECMS at once."
     )
+    stand_in_max_age_s: Annotated[int, Field(ge=60, le=604_800)] = Field(
+        14_400, description="Stand-in sales: how old the manifest may be by which a till sells while it is away."
+    )
+    stand_in_max_amount: Annotated[str, Field(pattern=r"^[0-9]{1,10}\.[0-9]{2}$")] = Field(
+        "4000.00", description="Stand-in sales: the most that one sale may take, in PHP."
+    )
+    stand_in_max_total: Annotated[str, Field(pattern=r"^[0-9]{1,10}\.[0-9]{2}$")] = Field(
+        "20000.00", description="Stand-in sales: the most that a terminal's sales may take before it is in touch again."
+    )
+    stand_in_max_count: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        20, description="Stand-in sales: how many a terminal may make before it is in touch again; 0: none."
+    )
     shutdown_grace_ms: Annotated[int, Field(ge=0, le=120_000)] = Field(
         10_000, description="How long a stopping gateway lets requests under way finish."
     )
@@ -58,6 +73,15 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", description="Least level that is logged: DEBUG, INFO, WARNING or ERROR.")
     sandbox: bool = Field(False, description="Development alone: the clock can be set through PUT /sandbox/v1/clock.")
+
+    def stand_in_limits(self) -> Limits:
+        """How far a till may go by itself."""
+        return Limits(
+            max_age_s=self.stand_in_max_age_s,
+            max_amount=parse_amount(self.stand_in_max_amount),
+            max_total=parse_amount(self.stand_in_max_total),
+            max_count=self.stand_in_max_count,
+        )
 
     @classmethod
     def settings_customise_sources(

@@ -50,7 +50,12 @@ EMPTY = Head(0, journal.FIRST_HEAD)
 _FIELDS = ("pos", "type", "reference", "shift", "businessDate", "code", "amountDue", "receipt", "answer")
 """What an entry and its transaction's row have in common, by the entry's names."""
 
-_STATES_SINCE = {"APPROVED": ("APPROVED", "REVERSED"), "DECLINED": ("DECLINED", "REVERSED"), "REVERSED": ("REVERSED",)}
+_STATES_SINCE = {
+    "APPROVED": ("APPROVED", "REVERSED"),
+    "DECLINED": ("DECLINED", "REVERSED"),
+    "DISPUTED": ("DISPUTED", "APPROVED", "REVERSED"),
+    "REVERSED": ("REVERSED",),
+}
 """What may have become of a transaction since it was entered in a state."""
 
 
@@ -71,6 +76,10 @@ class Chain:
         """How many of the entries are the first of their transaction."""
         self.undone = 0
         """How many of them reverse a transaction that had been entered before."""
+        self.sold_after_all: set[str] = set()
+        """Transactions that were declined and have a receipt, so that an entry of a later stand-in sale must come."""
+        self.accepted: set[str] = set()
+        """Transactions that were disputed and stand as approved, so that an entry of their acceptance must come."""
 
     def follow(self, position: int, text: str, head: bytes) -> Broken | dict[str, Any]:
         """The next entry, read; Broken where it is not the next one of this chain."""
@@ -90,6 +99,9 @@ class Chain:
             if self._kept[position] != head:
                 return self._rewritten(position)
             self._agreed = position
+        if entry.get("after") in ("DECLINED", "DISPUTED"):
+            # What was entered before has gone on: a third thing beside a beginning and an undoing.
+            return entry
         if entry["state"] != "REVERSED" or entry["type"] is None:
             self.begun += 1
         else:
@@ -118,11 +130,20 @@ class Chain:
         position, transaction_id = entry["n"], entry["transactionId"]
         if row is None:
             return self._broken(position, Fault.DIFFERS, f"transaction {transaction_id} is not there")
+        state, after = str(entry["state"]), entry.get("after")
+        if after is not None:
+            (self.sold_after_all if after == "DECLINED" else self.accepted).discard(str(transaction_id))
+        if state == "DECLINED" and row["receipt"] is not None:
+            # A till had never heard of the decline, and has sold the parcel: the row is that of its sale now.
+            self.sold_after_all.add(str(transaction_id))
+            return None
+        if state == "DISPUTED" and row["state"] == "APPROVED":
+            self.accepted.add(str(transaction_id))
         wrong = next((name for name in _FIELDS if entry[name] != row[name]), None)
-        if wrong is None and row["state"] not in _STATES_SINCE.get(str(entry["state"]), ()):
+        if wrong is None and row["state"] not in _STATES_SINCE.get(state, ()):
             wrong = "state"
         if wrong is None:
-            undone = entry["state"] == "REVERSED"
+            undone = state == "REVERSED"
             if entry["at"] != row["reversedAt" if undone else "occurredAt"]:
                 wrong = "at"
             elif undone and entry["reason"] != row["reason"]:
@@ -130,6 +151,12 @@ class Chain:
         if wrong is None:
             return None
         return self._broken(position, Fault.DIFFERS, f"transaction {transaction_id} has another {wrong}")
+
+    def unfinished(self) -> Broken | None:
+        """A transaction that has become what no entry tells of, once the whole chain was compared."""
+        for transaction_id in sorted(self.sold_after_all | self.accepted):
+            return self.not_entered(transaction_id, "the later course of transaction")
+        return None
 
     def not_entered(self, transaction_id: object, what: str) -> Broken:
         """A transaction of this terminal, or its reversal, that the whole chain does not tell of."""

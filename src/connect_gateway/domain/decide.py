@@ -9,11 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from uuid import UUID, uuid5
 
+from connect_gateway.domain.money import format_amount
 from connect_gateway.domain.records import (
     Event,
     Payment,
     Perform,
+    Quote,
     Reference,
+    Resolution,
+    Resolve,
     ReversalReason,
     Reverse,
     Terminal,
@@ -34,18 +38,34 @@ from connect_gateway.domain.states import (
 BUSINESS_DATE_WINDOW_DAYS = 2
 """How far a business date may lie from the Philippine date (wire contract, "Everywhere")."""
 
+STAND_IN_LATEST = timedelta(days=7)
+"""How long after a stand-in sale it may reach the gateway without being disputed."""
+
+STAND_IN_AHEAD = timedelta(minutes=5)
+"""How far ahead of the gateway's clock a till's may go."""
+
+LARGEST_AMOUNT = 400_000
+"""The most that a parcel can cost, in centavos (CLiQQ Commerce B2C API: PHP 4,000)."""
+
+ECMS_RETRY_S = 5
+"""When a till asks again whose drop-off ECMS could not be asked about."""
+
 _PHILIPPINE_TIME = timezone(timedelta(hours=8))
 _EVENT_NAMESPACE = UUID("6d0f6a5e-5c55-4f0b-9d0d-3f3f1f6f7c11")
 
 _STATUS_OF_TYPE = {
     TransactionType.COLLECT: "CLAIMED",
     TransactionType.CLAIM: "CLAIMED",
+    TransactionType.PAY: "PAID",
     TransactionType.ACCEPT_RETURN: "RETURNED",
+    TransactionType.DROP_OFF: "DROPPED OFF",
 }
 _REVERSED_STATUS_OF_TYPE = {
     TransactionType.COLLECT: ("DELIVERED TO STORE", "CLAIM REVERSED"),
     TransactionType.CLAIM: ("DELIVERED TO STORE", "CLAIM REVERSED"),
+    TransactionType.PAY: ("UNPAID", "PAYMENT REVERSED"),
     TransactionType.ACCEPT_RETURN: ("FOR RETURN", "RETURN REVERSED"),
+    TransactionType.DROP_OFF: ("FOR DROP OFF", "DROP-OFF REVERSED"),
 }
 
 _REFUSAL_OF_STATE = {
@@ -73,6 +93,28 @@ class Declined:
 
     transaction: Transaction
     refusal: Refusal
+
+
+@dataclass(slots=True)
+class Disputed:
+    """A stand-in sale that happened and that the ledger does not agree with: a person has to look at it.
+
+    The reference stays as it is and ECMS hears nothing; the sale has a receipt, and its cash is in the drawer.
+    """
+
+    transaction: Transaction
+    reference: Reference | None
+    receipts: int
+    refusal: Refusal
+
+
+@dataclass(slots=True)
+class Accepted:
+    """A person has decided that a disputed sale stands: from now on it is like any other."""
+
+    transaction: Transaction
+    reference: Reference
+    event: Event
 
 
 @dataclass(slots=True)
@@ -105,9 +147,10 @@ class AlreadyReversed:
     transaction: Transaction
 
 
-PerformOutcome = Approved | Declined | Replayed | Rejected
+PerformOutcome = Approved | Declined | Disputed | Replayed | Rejected
 ReverseOutcome = Reversed | AlreadyReversed | Rejected
-Outcome = Approved | Declined | Replayed | Rejected | Reversed | AlreadyReversed
+ResolveOutcome = Accepted | Reversed | Rejected
+Outcome = Approved | Declined | Disputed | Replayed | Rejected | Reversed | AlreadyReversed | Accepted
 
 
 def perform(
@@ -119,17 +162,24 @@ def perform(
     shift_closed: bool,
     locked_for_s: int,
     now: datetime,
+    quote: Quote | None = None,
 ) -> PerformOutcome:
     """Decides a transaction.
 
     `earlier` is what the ledger holds under the same store and id, `locked_for_s` for how long the client is locked out
-    for having named too many unknown references (0: it is not).
+    for having named too many unknown references (0: it is not). `quote` is what ECMS says of a drop-off; without it a
+    drop-off that nothing else is wrong with cannot be decided yet.
     """
-    if earlier is not None:
+    stood_in = command.stand_in is not None
+    if earlier is not None and not (stood_in and _was_declined(command, earlier)):
         return _repeat(command, earlier)
-    if locked_for_s:
+    if locked_for_s and not stood_in:
         return Rejected(locked_out(locked_for_s))
-    refusal = _refusal(command, reference, shift_closed=shift_closed, now=now)
+    refusal = _refusal(command, reference, shift_closed=shift_closed, now=now) or _fee_refusal(command, reference, quote)
+    if refusal is not None and stood_in:
+        return _dispute(command, reference, terminal, refusal, now)
+    if refusal is not None and refusal.code is Code.ECMS_UNAVAILABLE:
+        return Rejected(refusal)
     if refusal is not None:
         return Declined(_declined(command, reference, refusal, now), refusal)
     assert reference is not None  # _refusal has answered unknown-reference
@@ -154,7 +204,6 @@ def reverse(
     undone = replace(earlier, state=TransactionState.REVERSED, reversed_at=now, reversal_reason=command.reason)
     if earlier.state is TransactionState.DECLINED:
         return Reversed(undone, None, None)
-    assert reference is not None  # an approved transaction keeps its reference
     assert earlier.request is not None
     if command.reason is not ReversalReason.TIMEOUT:
         # A till that never had the answer cannot have released anything; one that had it must show the parcel.
@@ -162,7 +211,59 @@ def reverse(
             return Rejected(Refusal(Code.PARCEL_NOT_IN_HAND, "a void needs the parcel where it was before"))
         if shift_closed:
             return Rejected(Refusal(Code.TOO_LATE_TO_REVERSE, "the transaction's shift is closed"))
+    if earlier.state is TransactionState.DISPUTED:
+        # It never moved its reference, and ECMS was never told of it.
+        return Reversed(undone, None, None)
+    assert reference is not None  # an approved transaction keeps its reference
     return _undo(undone, earlier.request, reference, now)
+
+
+def resolve(
+    command: Resolve, earlier: Transaction | None, reference: Reference | None, *, now: datetime
+) -> ResolveOutcome:
+    """Decides what a person says of a disputed sale. `reference` is that of the sale, where it is known."""
+    if earlier is None or earlier.state is not TransactionState.DISPUTED:
+        return Rejected(Refusal(Code.DISPUTE_RESOLVED, "the sale is in no dispute, or no more"))
+    assert earlier.request is not None  # what never arrived is never disputed
+    if command.resolution is Resolution.REFUNDED:
+        undone = replace(
+            earlier, state=TransactionState.REVERSED, reversed_at=now, reversal_reason=ReversalReason.REFUNDED
+        )
+        return Reversed(undone, None, None)
+    detail = _why_not_acceptable(earlier, earlier.request, reference, now)
+    if detail is not None:
+        return Rejected(Refusal(Code.DISPUTE_NOT_ACCEPTABLE, detail))
+    assert reference is not None  # _why_not_acceptable has looked at it
+    done = replace(
+        reference,
+        state=TRANSITIONS[reference.state, Trigger.ACCEPT],
+        done_store=earlier.store_id,
+        done_by=earlier.transaction_id,
+    )
+    accepted = replace(earlier, state=TransactionState.APPROVED)
+    return Accepted(accepted, done, _event_of_approval(accepted, earlier.request, reference, now))
+
+
+def _why_not_acceptable(
+    earlier: Transaction, request: Perform, reference: Reference | None, now: datetime
+) -> str | None:
+    """Why a disputed sale cannot become one like any other, whatever a person says: it would not add up."""
+    if reference is None:
+        return "nobody issued this reference"
+    refusal = wrong_store(reference, earlier.store_id)
+    if refusal is not None:
+        return refusal.detail
+    if request.type is not ACTION_OF_KIND[reference.kind]:
+        return f"the reference is for {ACTION_OF_KIND[reference.kind]}"
+    if request.tracking_number != reference.tracking_number:
+        return "the label was another parcel's"
+    if earlier.amount_due != reference.amount_due:
+        return "the cash is not the amount due"
+    if reference.state is State.DONE:
+        return "the reference has been used by another transaction; reverse that one first"
+    if request.business_date > now.astimezone(_PHILIPPINE_TIME).date():
+        return "the business date has not come yet"
+    return None
 
 
 def locked_out(seconds: int) -> Refusal:
@@ -186,6 +287,15 @@ def wrong_business_date() -> Refusal:
 def unknown_reference() -> Refusal:
     """The refusal of a reference that nobody issued."""
     return Refusal(Code.UNKNOWN_REFERENCE, "no such reference")
+
+
+def _was_declined(command: Perform, earlier: Transaction) -> bool:
+    """Whether this sale was declined when it was sent online, an answer that its till never had."""
+    return (
+        earlier.state is TransactionState.DECLINED
+        and earlier.request is not None
+        and first_difference(command, earlier.request) is None
+    )
 
 
 def _repeat(command: Perform, earlier: Transaction) -> PerformOutcome:
@@ -234,7 +344,14 @@ def is_near(business_date: date, now: datetime) -> bool:
 
 
 def _refusal(command: Perform, reference: Reference | None, *, shift_closed: bool, now: datetime) -> Refusal | None:
-    if not is_near(command.business_date, now):
+    at = now
+    if command.stand_in is not None:
+        # It was done then, and is judged by what held then as far as the ledger still knows that.
+        at = command.stand_in.occurred_at
+        if not now - STAND_IN_LATEST <= at <= now + STAND_IN_AHEAD:
+            detail = f"occurredAt lies ahead, or more than {STAND_IN_LATEST.days} days back"
+            return Refusal(Code.WRONG_BUSINESS_DATE, detail, field="standIn.occurredAt")
+    if not is_near(command.business_date, at):
         return wrong_business_date()
     if shift_closed:
         return Refusal(Code.SHIFT_CLOSED, "the shift is closed")
@@ -246,7 +363,7 @@ def _refusal(command: Perform, reference: Reference | None, *, shift_closed: boo
     action = ACTION_OF_KIND[reference.kind]
     if command.type is not action:
         return Refusal(Code.WRONG_ACTION, f"the reference is for {action}", field="type")
-    state = reference.state_at(now)
+    state = reference.state_at(at)
     if state is not State.OPEN:
         code, detail = _REFUSAL_OF_STATE[state]
         return Refusal(code, detail)
@@ -254,6 +371,20 @@ def _refusal(command: Perform, reference: Reference | None, *, shift_closed: boo
         return Refusal(Code.WRONG_LABEL, "the label is another parcel's", field="trackingNumber")
     if command.type in CASH_TYPES and (command.amount_tendered or 0) < reference.amount_due:
         return Refusal(Code.TENDER_TOO_SMALL, "the cash is less than the amount due", field="amountTendered")
+    return None
+
+
+def _fee_refusal(command: Perform, reference: Reference | None, quote: Quote | None) -> Refusal | None:
+    """The fee is worked out again for the store where the drop-off really happens; it has to be the booked one."""
+    if command.type is not TransactionType.DROP_OFF or reference is None:
+        return None
+    if quote is None:
+        return Refusal(Code.ECMS_UNAVAILABLE, "ECMS cannot say what this drop-off costs here", retry_after_s=ECMS_RETRY_S)
+    if quote.fee is None:
+        return Refusal(Code.DAILY_LIMIT, "the seller has dropped off as many parcels today as a seller may")
+    if quote.fee != reference.amount_due:
+        detail = f"the fee here is {format_amount(quote.fee)}, and {format_amount(reference.amount_due)} was booked"
+        return Refusal(Code.FEE_DIFFERS, detail)
     return None
 
 
@@ -275,6 +406,41 @@ def _declined(command: Perform, reference: Reference | None, refusal: Refusal, n
         status=0,
         answer="",
     )
+
+
+def _dispute(
+    command: Perform, reference: Reference | None, terminal: Terminal, refusal: Refusal, now: datetime
+) -> Disputed:
+    receipts = terminal.receipts + 1
+    amount = 0 if command.amount_tendered is None else _cash_taken(command.amount_tendered, reference)
+    transaction = Transaction(
+        store_id=command.store_id,
+        transaction_id=command.transaction_id,
+        request=command,
+        pos=command.pos,
+        state=TransactionState.DISPUTED,
+        code=None,
+        tracking_number=command.tracking_number if reference is None else reference.tracking_number,
+        amount_due=amount,
+        change=0 if command.amount_tendered is None else command.amount_tendered - amount,
+        receipt_number=receipt_number(command.store_id, command.pos, receipts),
+        occurred_at=now,
+        reversed_at=None,
+        reversal_reason=None,
+        status=0,
+        answer="",
+    )
+    return Disputed(transaction, reference, receipts, refusal)
+
+
+def _cash_taken(tendered: int, reference: Reference | None) -> int:
+    """What stayed in the drawer: the amount due, which the till had from its manifest.
+
+    Where that cannot be, all that the customer gave, as far as a parcel can cost so much.
+    """
+    if reference is not None and 0 < reference.amount_due <= tendered:
+        return reference.amount_due
+    return min(tendered, LARGEST_AMOUNT)
 
 
 def _approve(command: Perform, reference: Reference, terminal: Terminal, now: datetime) -> Approved:
@@ -312,7 +478,7 @@ def receipt_number(store_id: str, pos: int, count: int) -> str:
 
 def _event_of_approval(transaction: Transaction, command: Perform, reference: Reference, now: datetime) -> Event:
     payment = None
-    if command.type in CASH_TYPES and transaction.receipt_number is not None:
+    if command.type in CASH_TYPES and transaction.amount_due and transaction.receipt_number is not None:
         payment = Payment(
             amount=transaction.amount_due,
             receipt_number=transaction.receipt_number,
@@ -323,7 +489,7 @@ def _event_of_approval(transaction: Transaction, command: Perform, reference: Re
         )
     status = _STATUS_OF_TYPE[command.type]
     return Event(
-        event_id=event_ids(command.store_id, command.transaction_id, command.type)[0],
+        event_id=_approval_id(command.store_id, command.transaction_id, command.type),
         tracking_number=reference.tracking_number,
         merchant_reference=reference.merchant_reference,
         status=status,
@@ -342,7 +508,7 @@ def _undo(undone: Transaction, request: Perform, reference: Reference, now: date
     moment = now.replace(microsecond=0)
     status, reason = _REVERSED_STATUS_OF_TYPE[request.type]
     event = Event(
-        event_id=event_ids(undone.store_id, undone.transaction_id, request.type)[1],
+        event_id=_reversal_id(undone.store_id, undone.transaction_id),
         tracking_number=reference.tracking_number,
         merchant_reference=reference.merchant_reference,
         status=status,
@@ -366,8 +532,15 @@ def event_ids(store_id: str, transaction_id: UUID, type_: TransactionType) -> tu
 
     The same change has the same event id, however often its decision is worked out.
     """
-    place = f"{store_id}/{transaction_id}"
-    return uuid5(_EVENT_NAMESPACE, f"{place}/{_STATUS_OF_TYPE[type_]}"), uuid5(_EVENT_NAMESPACE, f"{place}/REVERSED")
+    return _approval_id(store_id, transaction_id, type_), _reversal_id(store_id, transaction_id)
+
+
+def _approval_id(store_id: str, transaction_id: UUID, type_: TransactionType) -> UUID:
+    return uuid5(_EVENT_NAMESPACE, f"{store_id}/{transaction_id}/{_STATUS_OF_TYPE[type_]}")
+
+
+def _reversal_id(store_id: str, transaction_id: UUID) -> UUID:
+    return uuid5(_EVENT_NAMESPACE, f"{store_id}/{transaction_id}/REVERSED")
 
 
 def _tombstone(command: Reverse, now: datetime) -> Transaction:

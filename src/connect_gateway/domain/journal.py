@@ -12,8 +12,12 @@ FIRST_HEAD = bytes(32)
 """What the first entry of a chain is hashed with."""
 
 
-def entry_of(transaction: Transaction, position: int) -> str:
-    """The journal's text for a transaction that was just approved, declined or reversed; `position` counts from 1."""
+def entry_of(transaction: Transaction, position: int, after: TransactionState | None = None) -> str:
+    """The journal's text for a transaction that was just approved, declined, disputed or reversed.
+
+    `position` counts from 1. `after` is what the transaction was before: DECLINED where a till had sold it all the
+    same while it was away, DISPUTED where a person has accepted the sale.
+    """
     at = transaction.reversed_at if transaction.state is TransactionState.REVERSED else transaction.occurred_at
     request = transaction.request
     type_ = reference = shift = business_date = "null"
@@ -29,8 +33,17 @@ def entry_of(transaction: Transaction, position: int) -> str:
         f'"shift":{shift},"businessDate":{business_date},'
         f'"code":{_text(transaction.code)},"amountDue":{transaction.amount_due},'
         f'"receipt":{_text(transaction.receipt_number)},"reason":{_text(transaction.reversal_reason)},'
-        f'"answer":"{sha256(transaction.answer.encode()).hexdigest()}"}}'
+        f'"answer":"{sha256(transaction.answer.encode()).hexdigest()}"{_more(transaction, after)}}}'
     )
+
+
+def _more(transaction: Transaction, after: TransactionState | None) -> str:
+    """What only entries of stand-in sales have."""
+    if transaction.request is None or (after is None and transaction.request.stand_in is None):
+        return ""
+    stand_in = transaction.request.stand_in
+    number = "" if stand_in is None else f',"standIn":"{stand_in.receipt_number}"'
+    return number + ("" if after is None else f',"after":"{after}"')
 
 
 def _text(value: str | None) -> str:
@@ -42,9 +55,9 @@ def next_head(head: bytes, entry: str) -> bytes:
     return sha256(head + entry.encode()).digest()
 
 
-def append(terminal: Terminal, transaction: Transaction) -> str:
+def append(terminal: Terminal, transaction: Transaction, after: TransactionState | None = None) -> str:
     """Adds the transaction to the terminal's chain, whose counters it moves, and returns the entry."""
     terminal.journal_length += 1
-    entry = entry_of(transaction, terminal.journal_length)
+    entry = entry_of(transaction, terminal.journal_length, after)
     terminal.journal_head = next_head(terminal.journal_head, entry)
     return entry

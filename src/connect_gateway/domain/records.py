@@ -60,8 +60,21 @@ class Reference:
 
 
 @dataclass(slots=True)
+class StandIn:
+    """What a till says of a sale that it made by itself, from a manifest, while it had no connection."""
+
+    occurred_at: datetime
+    receipt_number: str
+    manifest_id: UUID
+
+
+@dataclass(slots=True)
 class Perform:
-    """A clerk does a transaction. Terminal and shift are numbers: `1`, `01` and `0001` are the same terminal."""
+    """A clerk does a transaction. Terminal and shift are numbers: `1`, `01` and `0001` are the same terminal.
+
+    With `stand_in` it has been done already. It is no part of the content by which a repeat is known, and it is None
+    in what is read back from the ledger.
+    """
 
     store_id: str
     transaction_id: UUID
@@ -74,14 +87,27 @@ class Perform:
     tracking_number: str | None
     tender: str | None
     amount_tendered: int | None
+    stand_in: StandIn | None = None
 
 
 class ReversalReason(StrEnum):
-    """Why a till undoes a transaction; TIMEOUT says that it never had the answer."""
+    """Why a transaction is undone. TIMEOUT says that the till never had the answer; REFUNDED is how a person ended a
+    dispute, and no till's word.
+    """
 
     TIMEOUT = "TIMEOUT"
     CANCELLED = "CANCELLED"
     CLERK_VOID = "CLERK_VOID"
+    REFUNDED = "REFUNDED"
+
+
+@dataclass(slots=True, frozen=True)
+class Quote:
+    """What ECMS says of a drop-off at the store where it really happens: the fee in centavos that the seller pays
+    there, or None where the seller has reached the day's limit.
+    """
+
+    fee: int | None
 
 
 @dataclass(slots=True)
@@ -95,12 +121,36 @@ class Reverse:
     pos: int
 
 
+class Resolution(StrEnum):
+    """How a person ends a dispute: the sale stands, or the customer gets the money back."""
+
+    ACCEPTED = "ACCEPTED"
+    REFUNDED = "REFUNDED"
+
+
+@dataclass(slots=True)
+class Resolve:
+    """A person ends a dispute. `pos` is the terminal of the disputed sale, `by` whoever decides."""
+
+    store_id: str
+    transaction_id: UUID
+    resolution: Resolution
+    pos: int
+    by: str
+    note: str
+
+
 class TransactionState(StrEnum):
-    """Where a transaction stands."""
+    """Where a transaction stands. DISPUTED: cash was taken in a stand-in sale that the ledger does not agree with."""
 
     APPROVED = "APPROVED"
     DECLINED = "DECLINED"
+    DISPUTED = "DISPUTED"
     REVERSED = "REVERSED"
+
+
+STANDING = frozenset({TransactionState.APPROVED, TransactionState.DISPUTED})
+"""States in which the cash of a transaction is in the drawer."""
 
 
 @dataclass(slots=True)
@@ -127,7 +177,7 @@ class Transaction:
 
     @property
     def was_approved(self) -> bool:
-        """Whether it was approved once, reversed since or not."""
+        """Whether it was approved or disputed once, reversed since or not: it has a receipt."""
         return self.receipt_number is not None
 
 

@@ -26,7 +26,12 @@ class Code(StrEnum):
     TRANSACTION_MISMATCH = "transaction-mismatch"
     PARCEL_NOT_IN_HAND = "parcel-not-in-hand"
     TOO_LATE_TO_REVERSE = "too-late-to-reverse"
+    DISPUTE_RESOLVED = "dispute-resolved"
+    DISPUTE_NOT_ACCEPTABLE = "dispute-not-acceptable"
     TOO_MANY_ATTEMPTS = "too-many-attempts"
+    FEE_DIFFERS = "fee-differs"
+    DAILY_LIMIT = "daily-limit"
+    ECMS_UNAVAILABLE = "ecms-unavailable"
 
 
 @dataclass(slots=True, frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from connect_gateway.domain.records import Transaction, TransactionState
+from connect_gateway.domain.records import STANDING, Transaction, TransactionState
 from connect_gateway.domain.states import CASH_TYPES, TransactionType
 
 
@@ -44,7 +44,7 @@ class Disagreement:
 
 @dataclass(slots=True, frozen=True)
 class Sum:
-    """Approved transactions of one type."""
+    """Transactions of one type whose cash is in the drawer: approved, or in dispute."""
 
     count: int
     amount: int
@@ -97,7 +97,8 @@ def compared(till: Line, ledger: Line | None) -> Disagreement | None:
         if till.state is TransactionState.DECLINED:
             return None
         return Disagreement(till.transaction_id, Difference.MISSING_HERE, till, None)
-    if till.state is not ledger.state:
+    # A till that has not been told yet has a disputed sale for approved; the cash is the same.
+    if till.state is not ledger.state and not {till.state, ledger.state} <= STANDING:
         return Disagreement(till.transaction_id, Difference.STATE_DIFFERS, till, ledger)
     # Of an id that was reversed before it arrived the ledger knows no amount, and no money moved.
     if till.amount != ledger.amount and ledger.type is not None and till.state is not TransactionState.DECLINED:
@@ -108,7 +109,7 @@ def compared(till: Line, ledger: Line | None) -> Disagreement | None:
 def _sums(lines: Iterable[Line]) -> dict[TransactionType, Sum]:
     sums: dict[TransactionType, Sum] = {}
     for line in lines:
-        if line.state is TransactionState.APPROVED and line.type is not None:
+        if line.state in STANDING and line.type is not None:
             so_far = sums.get(line.type, Sum(0, 0))
             sums[line.type] = Sum(so_far.count + 1, so_far.amount + line.amount)
     return dict(sorted(sums.items()))

@@ -39,14 +39,11 @@ ACTION_OF_KIND = {
     Kind.DROP_OFF: TransactionType.DROP_OFF,
 }
 
-OFFERED = frozenset({TransactionType.COLLECT, TransactionType.CLAIM, TransactionType.ACCEPT_RETURN})
-"""The transaction types that the counter takes in this edition."""
-
 PARCEL_KINDS = frozenset({Kind.PAY_AND_CLAIM, Kind.CLAIM})
 """Kinds whose parcel waits at one store; the others are taken at any store."""
 
-CASH_TYPES = frozenset({TransactionType.COLLECT, TransactionType.PAY})
-"""Types in which the clerk takes cash from the customer."""
+CASH_TYPES = frozenset({TransactionType.COLLECT, TransactionType.PAY, TransactionType.DROP_OFF})
+"""Types in which the clerk takes cash from the customer; for a drop-off where there is a fee."""
 
 
 class State(StrEnum):
@@ -68,6 +65,7 @@ class Trigger(StrEnum):
     PULL_OUT = "PULL_OUT"
     LAPSE = "LAPSE"
     PERFORM = "PERFORM"
+    ACCEPT = "ACCEPT"
     REVERSE = "REVERSE"
 
 
@@ -82,6 +80,12 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.OPEN, Trigger.PULL_OUT): State.PULLED_OUT,
     (State.OPEN, Trigger.LAPSE): State.EXPIRED,
     (State.OPEN, Trigger.PERFORM): State.DONE,
+    # A disputed sale that a person accepts: the parcel has gone, whatever was decided of it meanwhile.
+    (State.NOT_READY, Trigger.ACCEPT): State.DONE,
+    (State.OPEN, Trigger.ACCEPT): State.DONE,
+    (State.CANCELLED, Trigger.ACCEPT): State.DONE,
+    (State.EXPIRED, Trigger.ACCEPT): State.DONE,
+    (State.PULLED_OUT, Trigger.ACCEPT): State.DONE,
     # Nothing but a reversal moves what the counter has done.
     (State.DONE, Trigger.REVERSE): State.OPEN,
     # Of what has lapsed, ECMS may still say what became of it.

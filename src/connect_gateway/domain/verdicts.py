@@ -62,7 +62,12 @@ _REFUSAL_LINE = {
     Code.TRANSACTION_MISMATCH: "SAME ID, OTHER CONTENT",
     Code.PARCEL_NOT_IN_HAND: "NOT REVERSED: GET PARCEL FIRST",
     Code.TOO_LATE_TO_REVERSE: "NOT REVERSED: SHIFT IS CLOSED",
+    Code.DISPUTE_RESOLVED: "DISPUTE IS RESOLVED ALREADY",
+    Code.DISPUTE_NOT_ACCEPTABLE: "SALE CANNOT BE ACCEPTED",
     Code.TOO_MANY_ATTEMPTS: "TOO MANY UNKNOWN CODES - WAIT",
+    Code.FEE_DIFFERS: "FEE IS NOT THE BOOKED ONE",
+    Code.DAILY_LIMIT: "SELLER'S LIMIT OF TODAY REACHED",
+    Code.ECMS_UNAVAILABLE: "FEE NOT KNOWN YET - TRY AGAIN",
 }
 
 # Refusals that say nothing of the transaction's own fate, so that nothing may move because of them.
@@ -74,7 +79,10 @@ _SETTLES_NOTHING = frozenset(
         Code.TRANSACTION_MISMATCH,
         Code.PARCEL_NOT_IN_HAND,
         Code.TOO_LATE_TO_REVERSE,
+        Code.DISPUTE_RESOLVED,
+        Code.DISPUTE_NOT_ACCEPTABLE,
         Code.TOO_MANY_ATTEMPTS,
+        Code.ECMS_UNAVAILABLE,
     }
 )
 
@@ -101,6 +109,15 @@ def of_approval(type_: TransactionType, amount_due: int) -> Verdict:
     return APPROVED[type_]
 
 
+def of_dispute(type_: TransactionType) -> Verdict:
+    """The verdict of a disputed sale, which has happened: the parcel is gone, and the cash stays until a person
+    has decided.
+    """
+    if type_ in CASH_TYPES:
+        return Verdict("KEEP", "RELEASE", "RECORDED, BUT IN DISPUTE\nKEEP CASH, OFFICE DECIDES")
+    return Verdict("NONE", "RELEASE", "RECORDED, BUT IN DISPUTE\nOFFICE DECIDES")
+
+
 def of_refusal(code: Code, type_: TransactionType | None) -> Verdict:
     """The verdict of a refused transaction, or, with no type, of a refused lookup or inquiry."""
     line = _REFUSAL_LINE[code]
@@ -114,12 +131,13 @@ def of_refusal(code: Code, type_: TransactionType | None) -> Verdict:
     return Verdict("NONE", "HOLD", f"{line}\nHOLD PARCEL")
 
 
-def of_reversal(type_: TransactionType | None) -> Verdict:
-    """The verdict of a reversed transaction.
+def of_reversal(type_: TransactionType | None, *, cash_taken: bool = True) -> Verdict:
+    """The verdict of a reversed transaction; `cash_taken` is false of a drop-off that cost nothing.
 
     Of an id that never arrived nobody here knows the type: whatever cash the clerk has taken for it is the customer's.
     """
-    if type_ in (TransactionType.CLAIM, TransactionType.ACCEPT_RETURN):
+    free = type_ is TransactionType.DROP_OFF and not cash_taken
+    if free or type_ in (TransactionType.CLAIM, TransactionType.ACCEPT_RETURN):
         return Verdict("NONE", "HOLD", "REVERSED\nHOLD PARCEL")
     return Verdict("RETURN", "HOLD", "REVERSED\nGIVE CASH BACK, HOLD PARCEL")
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from connect_gateway.clock import PHILIPPINE_TIME
 from connect_gateway.domain import decide, verdicts
 from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.money import format_amount
-from connect_gateway.domain.records import Perform, Reference, Transaction, TransactionState
-from connect_gateway.domain.states import ACTION_OF_KIND, OFFERED, State
+from connect_gateway.domain.records import Perform, Reference, StandIn, Transaction, TransactionState
+from connect_gateway.domain.states import ACTION_OF_KIND, State
 from connect_gateway.edges.problems import dump, problem_of
 from connect_gateway.keys import Keys
 from connect_gateway.receipts.acknowledgement import Receipt, receipt_text, verified_text
@@ -25,12 +26,14 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(PHILIPPINE_TIME).isoformat(timespec="milliseconds")
 
 
-def answer_with(keys: Keys) -> Callable[[decide.Approved | decide.Declined], tuple[int, str]]:
+def answer_with(keys: Keys) -> Callable[[decide.Approved | decide.Declined | decide.Disputed], tuple[int, str]]:
     """The renderer that the ledger calls inside a group."""
 
-    def answer(outcome: decide.Approved | decide.Declined) -> tuple[int, str]:
+    def answer(outcome: decide.Approved | decide.Declined | decide.Disputed) -> tuple[int, str]:
         if isinstance(outcome, decide.Approved):
             return 201, dump(approved_body(keys, outcome.transaction, outcome.reference))
+        if isinstance(outcome, decide.Disputed):
+            return 201, dump(disputed_body(keys, outcome))
         type_ = None if outcome.transaction.request is None else outcome.transaction.request.type
         problem = problem_of(outcome.refusal, verdicts.of_refusal(outcome.refusal.code, type_))
         return problem.status, problem.text()
@@ -47,14 +50,62 @@ def approved_body(keys: Keys, transaction: Transaction, reference: Reference) ->
         **_money(transaction, request),
         "receipt": receipt_body(receipt_of(keys, transaction, reference)),
         "occurredAt": format_time(transaction.occurred_at),
+        **_stand_in_body(request.stand_in),
         "verdict": verdicts.of_approval(request.type, transaction.amount_due).as_json(),
     }
 
 
+def disputed_body(keys: Keys, outcome: decide.Disputed) -> dict[str, Any]:
+    """The answer to a stand-in sale that the ledger does not agree with: what it is recorded as, and why it is not."""
+    transaction = outcome.transaction
+    request = _request_of(transaction)
+    verdict = verdicts.of_dispute(request.type)
+    return {
+        **_facts(transaction, request),
+        "state": TransactionState.DISPUTED,
+        **_money(transaction, request),
+        "receipt": receipt_body(receipt_of(keys, transaction, outcome.reference)),
+        "occurredAt": format_time(transaction.occurred_at),
+        **_stand_in_body(request.stand_in),
+        "problem": problem_of(outcome.refusal, verdict).document(),
+        "verdict": verdict.as_json(),
+    }
+
+
+_STOOD_IN = '"standIn":{'
+"""How a stored answer shows that its sale was made while the till was away; in a text it would be escaped."""
+
+
+def _stand_in_body(stand_in: StandIn | None) -> dict[str, Any]:
+    if stand_in is None:
+        return {}
+    return {
+        "standIn": {
+            "occurredAt": format_time(stand_in.occurred_at),
+            "receiptNumber": stand_in.receipt_number,
+            "manifestId": str(stand_in.manifest_id),
+        }
+    }
+
+
+def stand_in_of(transaction: Transaction) -> StandIn | None:
+    """What the till told of the sale, as the stored answer has kept it; None of one that was made online."""
+    if transaction.request is not None and transaction.request.stand_in is not None:
+        return transaction.request.stand_in
+    if _STOOD_IN not in transaction.answer:
+        return None
+    told = json.loads(transaction.answer)["standIn"]
+    return StandIn(datetime.fromisoformat(told["occurredAt"]), told["receiptNumber"], UUID(told["manifestId"]))
+
+
 def inquiry_body(keys: Keys, transaction: Transaction, reference: Reference | None) -> str:
-    """What became of a transaction. What was approved and stands is answered to the byte as it was."""
-    if transaction.state is TransactionState.APPROVED:
+    """What became of a transaction. What was approved or disputed, and stands, is answered to the byte as it was; a
+    disputed sale that a person has accepted is answered as approved.
+    """
+    if transaction.state is TransactionState.DISPUTED:
         return transaction.answer
+    if transaction.state is TransactionState.APPROVED:
+        return transaction.answer if _STOOD_IN not in transaction.answer else _accepted(transaction)
     request = transaction.request
     if transaction.state is TransactionState.DECLINED:
         assert request is not None
@@ -71,6 +122,15 @@ def inquiry_body(keys: Keys, transaction: Transaction, reference: Reference | No
     return dump(reversed_body(keys, transaction, reference))
 
 
+def _accepted(transaction: Transaction) -> str:
+    body = json.loads(transaction.answer)
+    if body.pop("problem", None) is None:
+        return transaction.answer
+    body["state"] = TransactionState.APPROVED
+    body["verdict"] = verdicts.of_approval(_request_of(transaction).type, transaction.amount_due).as_json()
+    return dump(body)
+
+
 def reversed_body(keys: Keys, transaction: Transaction, reference: Reference | None) -> dict[str, Any]:
     """What is left of a reversed transaction: its old approval is never shown again."""
     request = transaction.request
@@ -81,7 +141,7 @@ def reversed_body(keys: Keys, transaction: Transaction, reference: Reference | N
     body["state"] = TransactionState.REVERSED
     if request is not None and transaction.was_approved:
         body |= _money(transaction, request)
-        if reference is not None:
+        if reference is not None or _STOOD_IN in transaction.answer:
             body["receipt"] = receipt_body(receipt_of(keys, transaction, reference))
     body["occurredAt"] = format_time(transaction.occurred_at)
     body["reversedAt"] = format_time(transaction.reversed_at)
@@ -99,7 +159,7 @@ def lookup_body(reference: Reference, now: datetime) -> dict[str, Any]:
         "reference": show_reference(reference.reference),
         "kind": reference.kind,
         "state": state,
-        "action": action if state is State.OPEN and action in OFFERED else "NONE",
+        "action": action if state is State.OPEN else "NONE",
         "merchant": reference.merchant,
         "merchantReference": reference.merchant_reference,
         "description": reference.description,
@@ -111,9 +171,13 @@ def lookup_body(reference: Reference, now: datetime) -> dict[str, Any]:
     }
 
 
-def receipt_of(keys: Keys, transaction: Transaction, reference: Reference, copy: int = 0) -> Receipt:
-    """The receipt of an approved transaction, or, once it was reversed, the slip that says so."""
+def receipt_of(keys: Keys, transaction: Transaction, reference: Reference | None, copy: int = 0) -> Receipt:
+    """The receipt of an approved or disputed transaction, or, once it was reversed, the slip that says so.
+
+    Without a reference the sale is in dispute because nobody knows what was sold.
+    """
     request = _request_of(transaction)
+    stand_in = stand_in_of(transaction)
     assert transaction.receipt_number is not None
     return Receipt(
         number=transaction.receipt_number,
@@ -125,8 +189,8 @@ def receipt_of(keys: Keys, transaction: Transaction, reference: Reference, copy:
         clerk=request.clerk,
         reference=request.reference,
         tracking_number=transaction.tracking_number or "",
-        merchant=reference.merchant,
-        merchant_reference=reference.merchant_reference,
+        merchant="" if reference is None else reference.merchant,
+        merchant_reference="" if reference is None else reference.merchant_reference,
         amount_due=transaction.amount_due,
         amount_tendered=request.amount_tendered,
         change=transaction.change,
@@ -134,6 +198,8 @@ def receipt_of(keys: Keys, transaction: Transaction, reference: Reference, copy:
         verification_code=keys.verification_code(verified_text(transaction, request.type, request.reference)),
         copy=copy,
         reversed_at=transaction.reversed_at,
+        stand_in_number=None if stand_in is None else stand_in.receipt_number,
+        sold_at=None if stand_in is None else stand_in.occurred_at,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from aiohttp import web
 
 from connect_gateway.clock import Clock
+from connect_gateway.domain.manifests import Limits
 from connect_gateway.ecms.client import EcmsClient
 from connect_gateway.ecms.relay import Relay
 from connect_gateway.edges.problems import Problem
@@ -34,6 +35,7 @@ class Gateway:
     relay: Relay
     metrics: Metrics
     sandbox: bool
+    stand_in: Limits
     leaving: bool = False
     """The process is about to stop, and another one takes the port's connections: each answer here is its
     connection's last."""

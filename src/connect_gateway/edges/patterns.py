@@ -39,5 +39,8 @@ REFERENCE = "[ -]*(?:[0-9][ -]*){12}"
 RECEIPT_NUMBER = "[0-9]{4}-[0-9]{3,4}-[0-9]{8,12}"
 """`SSSS-PPP-NNNNNNNN`: store, terminal and the terminal's own count, each with at least so many digits."""
 
+STAND_IN_NUMBER = "[0-9]{4}-[0-9]{3,4}-S[0-9]{7,11}"
+"""`SSSS-PPP-Snnnnnnn`: a receipt that a till has numbered by itself."""
+
 NO_CONTROL = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*"
 """Text without control characters and separators of lines and paragraphs."""

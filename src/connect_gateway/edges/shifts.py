@@ -43,7 +43,7 @@ class ShiftLine(Message):
 
     transaction_id: UuidField
     type: Literal["COLLECT", "CLAIM", "PAY", "ACCEPT_RETURN", "DROP_OFF"]
-    state: Literal["APPROVED", "DECLINED", "REVERSED"]
+    state: Literal["APPROVED", "DECLINED", "DISPUTED", "REVERSED"]
     amount: AmountField
 
 

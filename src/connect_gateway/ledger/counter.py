@@ -16,8 +16,19 @@ import asyncpg
 from connect_gateway.clock import Clock
 from connect_gateway.crashpoints import reach
 from connect_gateway.domain import attempts, decide, journal
-from connect_gateway.domain.records import Event, Perform, Reference, Reverse, Terminal, Transaction
-from connect_gateway.ledger import events
+from connect_gateway.domain.records import (
+    STANDING,
+    Event,
+    Perform,
+    Quote,
+    Reference,
+    Resolve,
+    Reverse,
+    Terminal,
+    Transaction,
+    TransactionState,
+)
+from connect_gateway.ledger import events, standins
 from connect_gateway.ledger.database import (
     STATEMENT_TIMEOUT_S,
     Connection,
@@ -43,16 +54,18 @@ GROUP_LIMIT = 256
 WAITING_LIMIT = 4_096
 _READ_BACKS = 2
 
-Answer = Callable[[decide.Approved | decide.Declined], tuple[int, str]]
+Answer = Callable[[decide.Approved | decide.Declined | decide.Disputed], tuple[int, str]]
 """Renders an outcome as (HTTP status, body), inside the group, so that the answer is stored with what it says."""
 
 
 @dataclass(slots=True, frozen=True)
 class CounterCommand:
-    """What a till asks for, and whose token asks."""
+    """What a till, or a person who looks after a dispute, asks for, and whose token asks."""
 
-    command: Perform | Reverse
+    command: Perform | Reverse | Resolve
     client_id: str
+    quote: Quote | None = None
+    """What ECMS says of a drop-off, asked before; a database transaction waits for no other program."""
 
 
 ShiftKey = tuple[str, int, object, int]
@@ -65,7 +78,8 @@ class _Group:
     transactions: dict[tuple[str, UUID], Transaction] = field(default_factory=dict)
     references: dict[str, Reference] = field(default_factory=dict)
     terminals: dict[tuple[str, int], Terminal] = field(default_factory=dict)
-    shifts: dict[ShiftKey, bool] = field(default_factory=dict)
+    shifts: dict[ShiftKey, datetime | None] = field(default_factory=dict)
+    """When each was closed; None of one that is open."""
     locked_until: dict[str, datetime] = field(default_factory=dict)
 
     new_transactions: dict[tuple[str, UUID], Transaction] = field(default_factory=dict)
@@ -76,6 +90,8 @@ class _Group:
     journal: list[tuple[str, int, int, str, bytes]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     late: list[tuple[Any, ...]] = field(default_factory=list)
+    standing: standins.Standing | None = None
+    """What there is to write of stand-in sales, where there are any."""
 
 
 class Counter:
@@ -165,7 +181,7 @@ class Counter:
             # Only now, with its rows locked, has every earlier change of them a time before this one.
             now = self._clock.now()
             outcomes = [self._decide(group, command, now) for command in commands]
-            await _write(connection, group)
+            await _write(connection, group, now)
             committed_events = len(group.events)
             return outcomes
 
@@ -177,22 +193,27 @@ class Counter:
     def _decide(self, group: _Group, asked: CounterCommand, now: datetime) -> decide.Outcome:
         command = asked.command
         if isinstance(command, Perform):
-            return self._perform(group, command, asked.client_id, now)
-        return _reverse(group, command, now)
+            return self._perform(group, command, asked, now)
+        if isinstance(command, Resolve):
+            return _resolve(group, command, now)
+        return _reverse(group, command, asked.client_id, now)
 
-    def _perform(self, group: _Group, command: Perform, client_id: str, now: datetime) -> decide.Outcome:
+    def _perform(self, group: _Group, command: Perform, asked: CounterCommand, now: datetime) -> decide.Outcome:
         key = (command.store_id, command.transaction_id)
         reference = group.references.get(command.reference)
         terminal = group.terminals[command.store_id, command.pos]
         shift: ShiftKey = (command.store_id, command.pos, command.business_date, command.shift)
+        closed_at = group.shifts.get(shift)
+        earlier = group.transactions.get(key)
         outcome = decide.perform(
             command,
-            group.transactions.get(key),
+            earlier,
             reference,
             terminal,
-            shift_closed=group.shifts.get(shift, False),
-            locked_for_s=attempts.seconds_left(group.locked_until.get(client_id), now),
+            shift_closed=_is_closed_for(command, closed_at),
+            locked_for_s=attempts.seconds_left(group.locked_until.get(asked.client_id), now),
             now=now,
+            quote=asked.quote,
         )
         if isinstance(outcome, decide.Replayed | decide.Rejected):
             return outcome
@@ -203,23 +224,74 @@ class Counter:
             terminal.receipts = outcome.receipts
             _move(group, reference, outcome.reference)
             group.events.append(outcome.event)
+        elif isinstance(outcome, decide.Disputed):
+            terminal.receipts = outcome.receipts
         if shift not in group.shifts:
-            group.shifts[shift] = False
+            group.shifts[shift] = None
             group.new_shifts[shift] = now
         group.transactions[key] = transaction
-        group.new_transactions[key] = transaction
-        _enter(group, transaction)
+        if command.stand_in is not None:
+            _stand_in(group, outcome, earlier)
+        else:
+            group.new_transactions[key] = transaction
+            _enter(group, transaction)
+        if closed_at is not None and transaction.state in STANDING:
+            group.late.append(late_values(transaction, group.journal[-1][2]))
         return outcome
 
 
-def _reverse(group: _Group, command: Reverse, now: datetime) -> decide.Outcome:
+def _is_closed_for(command: Perform, closed_at: datetime | None) -> bool:
+    """Whether a shift is closed to a command: a sale that was made before the close may still be told of."""
+    return closed_at is not None and (command.stand_in is None or command.stand_in.occurred_at > closed_at)
+
+
+def _stand_in(
+    group: _Group, outcome: decide.Approved | decide.Declined | decide.Disputed, earlier: Transaction | None
+) -> None:
+    transaction = outcome.transaction
+    key = transaction.store_id, transaction.transaction_id
+    assert transaction.request is not None
+    assert transaction.request.stand_in is not None
+    standing = group.standing = group.standing or standins.Standing()
+    standing.taken.append((transaction, transaction.request.stand_in))
+    if isinstance(outcome, decide.Disputed):
+        standing.disputed.append((transaction, outcome.refusal))
+    if earlier is None or key in group.new_transactions:
+        group.new_transactions[key] = transaction
+    else:
+        standing.sold_after_all[key] = transaction
+    _enter(group, transaction, None if earlier is None else TransactionState.DECLINED)
+
+
+def _resolve(group: _Group, command: Resolve, now: datetime) -> decide.Outcome:
+    key = (command.store_id, command.transaction_id)
+    earlier = group.transactions.get(key)
+    reference = None
+    if earlier is not None and earlier.request is not None:
+        reference = group.references.get(earlier.request.reference)
+    outcome = decide.resolve(command, earlier, reference, now=now)
+    if isinstance(outcome, decide.Rejected):
+        return outcome
+    standing = group.standing = group.standing or standins.Standing()
+    standing.resolved.append((outcome.transaction, command.resolution, command.by, command.note))
+    group.transactions[key] = outcome.transaction
+    if isinstance(outcome, decide.Reversed):
+        _enter_reversal(group, outcome)
+        return outcome
+    assert reference is not None
+    _move(group, reference, outcome.reference)
+    group.events.append(outcome.event)
+    standing.accepted.append(outcome.transaction)
+    _enter(group, outcome.transaction, TransactionState.DISPUTED)
+    return outcome
+
+
+def _reverse(group: _Group, command: Reverse, client_id: str, now: datetime) -> decide.Outcome:
     key = (command.store_id, command.transaction_id)
     earlier = group.transactions.get(key)
     request = None if earlier is None else earlier.request
     reference = None if request is None else group.references.get(request.reference)
-    shift_closed = request is not None and group.shifts.get(
-        (request.store_id, request.pos, request.business_date, request.shift), False
-    )
+    shift_closed = request is not None and _is_closed(group, request)
     outcome = decide.reverse(command, earlier, reference, shift_closed=shift_closed, now=now)
     if not isinstance(outcome, decide.Reversed):
         return outcome
@@ -227,15 +299,32 @@ def _reverse(group: _Group, command: Reverse, now: datetime) -> decide.Outcome:
         assert reference is not None
         _move(group, reference, outcome.reference)
         group.events.append(outcome.event)
+    if earlier is not None and earlier.state is TransactionState.DISPUTED:
+        standing = group.standing = group.standing or standins.Standing()
+        standing.resolved.append((outcome.transaction, standins.REVERSED, client_id, ""))
     group.transactions[key] = outcome.transaction
-    if key in group.new_transactions or earlier is None:
+    if earlier is None:
         group.new_transactions[key] = outcome.transaction
-    else:
-        group.reversed_transactions[key] = outcome.transaction
-    _enter(group, outcome.transaction)
-    if shift_closed and outcome.event is not None:
-        group.late.append(late_values(outcome.transaction, group.journal[-1][2]))
+    _enter_reversal(group, outcome)
     return outcome
+
+
+def _is_closed(group: _Group, request: Perform) -> bool:
+    return group.shifts.get((request.store_id, request.pos, request.business_date, request.shift)) is not None
+
+
+def _enter_reversal(group: _Group, outcome: decide.Reversed) -> None:
+    undone = outcome.transaction
+    key = undone.store_id, undone.transaction_id
+    if key in group.new_transactions:
+        group.new_transactions[key] = undone
+    elif group.standing is not None and key in group.standing.sold_after_all:
+        group.standing.sold_after_all[key] = undone
+    else:
+        group.reversed_transactions[key] = undone
+    _enter(group, undone)
+    if undone.was_approved and undone.request is not None and _is_closed(group, undone.request):
+        group.late.append(late_values(undone, group.journal[-1][2]))
 
 
 def _move(group: _Group, before: Reference, after: Reference) -> None:
@@ -243,9 +332,9 @@ def _move(group: _Group, before: Reference, after: Reference) -> None:
     group.references[after.reference] = after
 
 
-def _enter(group: _Group, transaction: Transaction) -> None:
+def _enter(group: _Group, transaction: Transaction, after: TransactionState | None = None) -> None:
     terminal = group.terminals[transaction.store_id, transaction.pos]
-    entry = journal.append(terminal, transaction)
+    entry = journal.append(terminal, transaction, after)
     group.journal.append((terminal.store_id, terminal.pos, terminal.journal_length, entry, terminal.journal_head))
 
 
@@ -276,7 +365,7 @@ ON CONFLICT DO NOTHING
 
 # A shift's row changes only under its terminal's lock, so that it needs none of its own.
 _READ_SHIFTS = """
-SELECT store_id, pos, business_date, shift, closed_at IS NOT NULL AS closed FROM shift
+SELECT store_id, pos, business_date, shift, closed_at FROM shift
 WHERE (store_id, pos, business_date, shift)
    IN (SELECT * FROM unnest($1::text[], $2::integer[], $3::date[], $4::integer[]))
 """
@@ -319,7 +408,7 @@ async def _read_shifts(connection: Connection, group: _Group, performed: Iterabl
     if not keys:
         return
     for row in await connection.fetch(_READ_SHIFTS, *columns_of(keys, 4), timeout=STATEMENT_TIMEOUT_S):
-        group.shifts[row["store_id"], row["pos"], row["business_date"], row["shift"]] = row["closed"]
+        group.shifts[row["store_id"], row["pos"], row["business_date"], row["shift"]] = row["closed_at"]
 
 
 async def _read_lockouts(connection: Connection, group: _Group, clients: set[str]) -> None:
@@ -331,11 +420,13 @@ async def _read_lockouts(connection: Connection, group: _Group, clients: set[str
     group.locked_until = {row["client_id"]: row["locked_until"] for row in rows}
 
 
-async def _write(connection: Connection, group: _Group) -> None:
+async def _write(connection: Connection, group: _Group, now: datetime) -> None:
     if not group.journal:
         return
     await _write_references(connection, group)
     reach("counter", "after-references")
+    if group.standing is not None:
+        await standins.write(connection, group.standing, now)
     await _write_transactions(connection, group)
     reach("counter", "after-transactions")
     if group.new_shifts:

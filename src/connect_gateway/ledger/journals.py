@@ -77,7 +77,7 @@ async def verify(connection: AnyConnection, store_id: str, pos: int, kept: list[
             yield len(batch)
         broken = chain.end(None if row is None else Head(*row))
         if broken is None:
-            broken = await _check_counts(connection, chain, store_id, pos)
+            broken = chain.unfinished() or await _check_counts(connection, chain, store_id, pos)
         if broken is not None:
             yield broken
 

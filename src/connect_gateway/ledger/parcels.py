@@ -10,6 +10,7 @@ from connect_gateway.domain.parcels import Status, apply_status, state_of_new
 from connect_gateway.domain.records import Reference
 from connect_gateway.domain.states import PARCEL_KINDS, Kind
 from connect_gateway.keys import SealedMobile
+from connect_gateway.ledger import manifests
 from connect_gateway.ledger.database import STATEMENT_TIMEOUT_S, Connection, Pool, connection_of, in_transaction
 from connect_gateway.ledger.rows import REFERENCE_COLUMNS, reference_of
 
@@ -172,6 +173,7 @@ async def apply(pool: Pool, status: Status, now: datetime) -> bool:
 
     async def work(connection: Connection) -> bool:
         rows = await connection.fetch(_BY_TRACKING, status.tracking_number, timeout=STATEMENT_TIMEOUT_S)
+        moves = []
         for row in rows:
             known = reference_of(row)
             moved = apply_status(known, status, now)
@@ -185,6 +187,8 @@ async def apply(pool: Pool, status: Status, now: datetime) -> bool:
                     known.state,
                     timeout=STATEMENT_TIMEOUT_S,
                 )
+                moves.append((known, moved))
+        await manifests.note(connection, moves, now)
         return bool(rows)
 
     return await in_transaction(pool, work, "status")

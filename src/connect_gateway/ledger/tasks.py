@@ -12,6 +12,7 @@ from connect_gateway.ledger.database import (
     in_transaction,
 )
 from connect_gateway.ledger.events import OVERDUE_EVENT, REFUSED_EVENT
+from connect_gateway.ledger.standins import DISPUTED_SALE
 
 _EVENT_TASKS = (REFUSED_EVENT, OVERDUE_EVENT)
 
@@ -62,7 +63,8 @@ UPDATE event SET state = 'WAITING', due_at = now() WHERE event_id = $1 AND state
 async def close(pool: Pool, task_id: UUID, by: str, now: datetime, *, resend: bool) -> bool:
     """Closes an open task and, with `resend`, puts the event it is about back on the road to ECMS.
 
-    False where the task is not open, or is about no event although `resend` was asked for.
+    False where the task is not open, or is about no event although `resend` was asked for, or is about a dispute,
+    which ends by its resolution alone.
     """
 
     async def work(connection: Connection) -> bool:
@@ -71,7 +73,7 @@ async def close(pool: Pool, task_id: UUID, by: str, now: datetime, *, resend: bo
             task_id,
             timeout=STATEMENT_TIMEOUT_S,
         )
-        if row is None or (row["kind"] in _EVENT_TASKS) != resend:
+        if row is None or row["kind"] == DISPUTED_SALE or (row["kind"] in _EVENT_TASKS) != resend:
             # An event is never dropped: its task ends by sending it again and in no other way.
             return False
         if resend:
