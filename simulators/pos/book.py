@@ -1,11 +1,16 @@
 """The till's transactions as its journal tells them: which are open, and what must be done about each."""
 
+import json
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ..journal import Journal
 from ..wire import PHILIPPINE_TIME, Answer, Clock
+from . import crashpoints
+from .sales import Sales, digits
+from .waiting import Queue
 
 
 @dataclass
@@ -28,6 +33,8 @@ class Book:
         self._journal = journal
         self._clock = clock
         self._entries: dict[str, Entry] = {}
+        self.sales = Sales()
+        self.queue = Queue()
         self.last_transaction_id: str | None = None
         for record in journal.records():
             self._apply(record)
@@ -43,7 +50,7 @@ class Book:
     def open_for_reference(self, reference: str) -> Entry | None:
         """The transaction over this reference that is not settled, however the reference is spelled."""
         for entry in self._entries.values():
-            if entry.request is not None and _digits(entry.request["reference"]) == _digits(reference):
+            if entry.request is not None and digits(entry.request["reference"]) == digits(reference):
                 return entry
         return None
 
@@ -65,28 +72,85 @@ class Book:
         self._write("REVERSING", transaction_id, {"request": request})
         return self._entries[transaction_id]
 
-    def reversed(self, transaction_id: str) -> None:
+    def reversed(self, transaction_id: str, answer: Answer | None = None) -> None:
         """Writes down that the gateway has reversed the transaction."""
-        self._write("REVERSED", transaction_id, {})
+        self._write("REVERSED", transaction_id, {} if answer is None else {"body": answer.body})
 
     def reversal_refused(self, transaction_id: str, answer: Answer) -> None:
         """Writes down that the gateway refused the reversal, so that the transaction stands as it was."""
         self._write("REVERSAL_REFUSED", transaction_id, {"status": answer.status, "body": answer.body})
 
-    def _write(self, event: str, transaction_id: str, content: dict[str, Any]) -> None:
+    def stood_in(
+        self, transaction_id: str, request: dict[str, Any], stand_in: dict[str, str], body: dict[str, Any]
+    ) -> None:
+        """Writes down that the sale was made while the gateway is away; `request` is what it is to be told."""
+        self._write("STOOD_IN", transaction_id, {"request": request, "standIn": stand_in, "body": body})
+
+    def voided(self, transaction_id: str, request: dict[str, Any], body: dict[str, Any]) -> None:
+        """Writes down that a stand-in sale was undone before the gateway was told of it; `request` is the reversal."""
+        self._write("VOIDED", transaction_id, {"request": request, "body": body})
+
+    def forwarded(self, transaction_id: str, answer: Answer) -> None:
+        """Writes down that the gateway has taken a stand-in sale, disputed or not."""
+        self._write("FORWARDED", transaction_id, {"status": answer.status, "body": answer.body})
+
+    def forward_refused(self, transaction_id: str, answer: Answer) -> None:
+        """Writes down that the gateway would not take a stand-in sale; it stays in the queue."""
+        self._write("FORWARD_REFUSED", transaction_id, {"status": answer.status, "body": answer.body})
+
+    def shown(self, transaction_id: str) -> None:
+        """Writes down that a person has seen what became of the transaction."""
+        sale = self.sales.get(transaction_id)
+        if sale is not None and sale.state != "OPEN" and not sale.shown:
+            self._write("SHOWN", transaction_id, {})
+
+    def copied(self, transaction_id: str, copy: int) -> None:
+        """Writes down that a stand-in receipt was printed once more."""
+        self._write("COPIED", transaction_id, {"copy": copy})
+
+    def conflict_seen(self, transaction_id: str) -> None:
+        """Writes down that a person has taken note of a conflict."""
+        self._write("CONFLICT_SEEN", transaction_id, {})
+
+    def shift_opened(self, shift: dict[str, str]) -> None:
+        """Writes down a shift: pos, shift, businessDate, clerk and float."""
+        self._write("SHIFT_OPENED", None, {"shift": shift})
+
+    def shift_closing(self, counted: str, request: dict[str, Any]) -> None:
+        """Writes down the counted drawer and the close that the gateway is to have."""
+        self._write("SHIFT_CLOSING", None, {"counted": counted, "request": request})
+
+    def shift_closed(self, answer: Answer) -> None:
+        """Writes down the gateway's answer to the oldest close that waits for one."""
+        self._write("SHIFT_CLOSED", None, {"status": answer.status, "body": answer.body})
+
+    def _write(self, event: str, transaction_id: str | None, content: dict[str, Any]) -> None:
         at = self._clock().astimezone(PHILIPPINE_TIME).isoformat(timespec="milliseconds")
         record = {"event": event, "at": at, "transactionId": transaction_id, **content}
+        name = event.lower()
+        crashpoints.reach(name, "before-write")
+        if crashpoints.is_due(name, "half-written"):
+            _tear(self._journal, record)
         self._journal.append(record)
+        crashpoints.reach(name, "after-write")
         self._apply(record)
 
     def _apply(self, record: dict[str, Any]) -> None:
-        transaction_id = self.last_transaction_id = record["transactionId"]
+        self._apply_to_entries(record)
+        self.sales.apply(record)
+        self.queue.apply(record)
+
+    def _apply_to_entries(self, record: dict[str, Any]) -> None:
+        transaction_id = record["transactionId"]
+        if transaction_id is None:
+            return
+        self.last_transaction_id = transaction_id
         entry = self._entries.get(transaction_id)
         match record["event"]:
             case "BEGUN":
                 begun_at = datetime.fromisoformat(record["at"])
                 self._entries[transaction_id] = Entry(transaction_id, begun_at, record["request"])
-            case "ANSWERED":
+            case "ANSWERED" | "STOOD_IN":
                 self._entries.pop(transaction_id, None)
             case "REVERSING":
                 if entry is None:
@@ -101,9 +165,16 @@ class Book:
                     entry.reversal = None
             case "REVERSED":
                 self._entries.pop(transaction_id, None)
+            case "VOIDED" | "FORWARDED" | "FORWARD_REFUSED" | "SHOWN" | "COPIED" | "CONFLICT_SEEN":
+                pass  # of a transaction that is settled here
             case event:
                 raise ValueError(f"the journal has a record of an unknown kind: {event!r}")
 
 
-def _digits(reference: str) -> str:
-    return reference.replace("-", "").replace(" ", "")
+def _tear(journal: Journal, record: dict[str, Any]) -> None:
+    """Dies in the middle of a line, as a till does whose plug is pulled while it writes."""
+    line = json.dumps(record, ensure_ascii=False).encode()
+    fd = os.open(journal.path, os.O_WRONLY | os.O_APPEND)
+    os.write(fd, line[: len(line) // 2])
+    os.fsync(fd)
+    crashpoints.die()

@@ -14,6 +14,7 @@ class Outcome(Enum):
     APPROVED = "APPROVED"
     REFUSED = "REFUSED"
     REVERSED = "REVERSED"
+    STOOD_IN = "STOOD_IN"  # sold on the strength of the manifest; the gateway is told later
     FOUND = "FOUND"  # a question (lookup, receipt) was answered
     UNKNOWN = "UNKNOWN"  # the gateway's decision is not known; where there is one to settle, the journal has it
 
@@ -67,6 +68,8 @@ class Result:
     replayed: bool = False
     attempts: int = 0
     body: Mapping[str, Any] = field(default_factory=dict)
+    # Decided by the till itself while the gateway is away.
+    stand_in: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """One object with every field, for `--json`."""
@@ -80,6 +83,7 @@ class Result:
             "replayed": self.replayed,
             "attempts": self.attempts,
             "body": dict(self.body),
+            "standIn": self.stand_in,
         }
 
 
@@ -127,7 +131,7 @@ def result_of(answer: Answer, outcome: Outcome, *, transaction_id: str | None = 
         status=answer.status,
         code=read_code(body),
         verdict=read_verdict(body),
-        receipt=read_receipt(body) if outcome in {Outcome.APPROVED, Outcome.FOUND} else None,
+        receipt=read_receipt(body) if outcome in {Outcome.APPROVED, Outcome.FOUND} or "receipt" in body else None,
         replayed=answer.headers.get("Idempotent-Replay") == "true",
         attempts=attempts,
         body=body,

@@ -1,5 +1,6 @@
 """A till: it writes down what it is about to do, does it, and brings whatever fails to one known end."""
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,12 @@ from ..wire import (
     format_amount,
     system_clock,
 )
+from . import crashpoints
 from .book import Book, Entry
+from .forwarding import reverses, transaction_path
+from .offline import Offline, result_of_sale
 from .results import NO_ANSWER, Outcome, Result, read_verdict, result_of
+from .standin import StandIn
 
 Reason = Literal["TIMEOUT", "CANCELLED", "CLERK_VOID"]
 
@@ -51,7 +56,8 @@ class TillSettings:
     """What a till is told when the clerk signs on.
 
     `business_date` is the Philippine date where it is None. `reversal_give_up_s` is how long the customer
-    waits for a reversal; the journal keeps it for as long as it takes.
+    waits for a reversal; the journal keeps it for as long as it takes. A sale that may be made without a connection
+    is tried for `stand_in_after_s` before it is.
     """
 
     pos: str = "1"
@@ -60,19 +66,26 @@ class TillSettings:
     business_date: date | None = None
     patience: Patience = field(default_factory=Patience)
     reversal_give_up_s: float = 15.0
+    stand_in_after_s: float = 6.0
 
 
 class Till:
     """One terminal of one store, at the gateway that `client` speaks to; amounts are whole centavos."""
 
     def __init__(
-        self, client: WireClient, journal: Journal, settings: TillSettings, clock: Clock = system_clock
+        self,
+        client: WireClient,
+        journal: Journal,
+        settings: TillSettings,
+        clock: Clock = system_clock,
+        stand_in: StandIn | None = None,
     ) -> None:
         self._client = client
         self._journal = journal
         self._settings = settings
         self._clock = clock
         self._book = Book(journal, clock)
+        self._offline = Offline(stand_in, self._book, clock)
         self._under_way: set[str] = set()
 
     @classmethod
@@ -107,6 +120,20 @@ class Till:
         self._journal.close()
 
     @property
+    def book(self) -> Book:
+        """Everything that the journal says."""
+        return self._book
+
+    @property
+    def settings(self) -> TillSettings:
+        """What the till was told when the clerk signed on; the open shift of the journal goes before it."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: TillSettings) -> None:
+        self._settings = settings
+
+    @property
     def open_transactions(self) -> list[str]:
         """The ids of what is not settled, the oldest first."""
         return [entry.transaction_id for entry in self._book.open_entries()]
@@ -117,33 +144,75 @@ class Till:
         return self._book.last_transaction_id
 
     async def lookup(self, reference: str) -> Result:
-        """What a scanned code is, what it costs and what to do next."""
-        return await self._ask(f"/pos/v1/references/{quote(reference, safe='')}")
+        """What a scanned code is, what it costs and what to do next; the manifest's word while the gateway is away."""
+        known = self._offline.lookup(reference)
+        if known is not None and self._offline.away:
+            return known
+        left_s = None if known is None else self._settings.stand_in_after_s
+        found = await self._ask(f"/pos/v1/references/{quote(reference, safe='')}", left_s=left_s)
+        return known if known is not None and found.outcome is Outcome.UNKNOWN else found
 
-    async def collect(self, reference: str, tracking_number: str, amount_tendered: int) -> Result:
+    async def collect(
+        self, reference: str, tracking_number: str, amount_tendered: int, *, transaction_id: str | None = None
+    ) -> Result:
         """Takes cash for a parcel (COD) and releases it; `tracking_number` is the scanned label."""
-        tender = {"tender": "CASH", "amountTendered": format_amount(amount_tendered)}
-        return await self._transact("COLLECT", reference, {"trackingNumber": tracking_number, **tender})
+        return await self.perform("COLLECT", reference, tracking_number, amount_tendered, transaction_id=transaction_id)
 
-    async def claim(self, reference: str, tracking_number: str) -> Result:
+    async def claim(self, reference: str, tracking_number: str, *, transaction_id: str | None = None) -> Result:
         """Releases a parcel that was paid for beforehand."""
-        return await self._transact("CLAIM", reference, {"trackingNumber": tracking_number})
+        return await self.perform("CLAIM", reference, tracking_number, transaction_id=transaction_id)
 
-    async def accept_return(self, reference: str, tracking_number: str | None = None) -> Result:
+    async def pay(self, reference: str, amount_tendered: int, *, transaction_id: str | None = None) -> Result:
+        """Takes cash for an order whose goods come another way."""
+        return await self.perform("PAY", reference, None, amount_tendered, transaction_id=transaction_id)
+
+    async def accept_return(
+        self, reference: str, tracking_number: str | None = None, *, transaction_id: str | None = None
+    ) -> Result:
         """Takes back a parcel for which the kiosk dispensed a return code."""
-        label = {} if tracking_number is None else {"trackingNumber": tracking_number}
-        return await self._transact("ACCEPT_RETURN", reference, label)
+        return await self.perform("ACCEPT_RETURN", reference, tracking_number, transaction_id=transaction_id)
+
+    async def drop_off(
+        self,
+        reference: str,
+        tracking_number: str | None = None,
+        amount_tendered: int | None = None,
+        *,
+        transaction_id: str | None = None,
+    ) -> Result:
+        """Takes a parcel that a customer sends, and the fee where there is one."""
+        return await self.perform(
+            "DROP_OFF", reference, tracking_number, amount_tendered, transaction_id=transaction_id
+        )
+
+    async def perform(
+        self,
+        kind: str,
+        reference: str,
+        tracking_number: str | None = None,
+        amount_tendered: int | None = None,
+        *,
+        transaction_id: str | None = None,
+    ) -> Result:
+        """Does what a lookup's `action` names. The same `transaction_id` again: what became of it."""
+        content: dict[str, Any] = {} if tracking_number is None else {"trackingNumber": tracking_number}
+        if amount_tendered is not None:
+            content |= {"tender": "CASH", "amountTendered": format_amount(amount_tendered)}
+        return await self._transact(kind, reference, content, transaction_id or str(uuid.uuid4()))
 
     async def reverse(self, transaction_id: str, reason: Reason, *, parcel_in_hand: bool) -> Result:
         """Undoes a transaction: REVERSED, REFUSED (it stands) or UNKNOWN (the journal keeps the reversal)."""
         if transaction_id in self._under_way:
             raise StillOpen(transaction_id)
+        waiting = self._book.queue.get(transaction_id)
+        if waiting is not None:
+            return self._offline.void(waiting, reason, parcel_in_hand=parcel_in_hand)
         entry = self._book.reversing(transaction_id, {"reason": reason, "parcelInHand": parcel_in_hand})
         return await self._watched(entry)
 
     async def inquire(self, transaction_id: str) -> Result:
         """What became of a transaction; asking changes nothing, and an unknown id settles nothing."""
-        result = await self._ask(_path(transaction_id))
+        result = await self._ask(transaction_path(transaction_id))
         outcome = _OUTCOME_OF_STATE.get(result.body.get("state", ""), Outcome.UNKNOWN)
         if result.outcome is Outcome.FOUND:
             return replace(result, outcome=outcome, transaction_id=transaction_id)
@@ -170,22 +239,51 @@ class Till:
             if entry.transaction_id not in self._under_way
         ]
 
-    async def _transact(self, kind: str, reference: str, content: Mapping[str, Any]) -> Result:
+    async def copy(self, number: str) -> Result:
+        """Prints a receipt again: the gateway counts and marks the copy. It is asked once, for each time counts.
+
+        A stand-in receipt is printed again from the journal.
+        """
+        if (own := self._offline.copy(number)) is not None:
+            return own
+        path = f"/pos/v1/receipts/{quote(number, safe='')}/copies"
+        try:
+            answer = await self._client.request("POST", path)
+        except NoAnswer:
+            return Result(Outcome.UNKNOWN, code="no-answer", attempts=1)
+        return result_of(answer, Outcome.FOUND if answer.status == 201 else Outcome.REFUSED)
+
+    async def _transact(self, kind: str, reference: str, content: Mapping[str, Any], transaction_id: str) -> Result:
+        known = self._book.sales.get(transaction_id)
+        if known is not None and known.state != "OPEN":
+            return result_of_sale(known)
+        request = {"type": kind, "reference": reference, **self._place(), **content}
+        if (why := await self._refused_while_away(request)) is not None:
+            return self._offline.refusal(request, why)
         unsettled = self._book.open_for_reference(reference)
         if unsettled is not None:
             raise StillOpen(unsettled.transaction_id)
-        settings = self._settings
-        business_date = settings.business_date or self._clock().astimezone(PHILIPPINE_TIME).date()
-        request = {
-            "type": kind,
-            "reference": reference,
-            "pos": settings.pos,
-            "shift": settings.shift,
-            "businessDate": business_date.isoformat(),
-            "clerk": settings.clerk,
-            **content,
-        }
-        return await self._watched(self._book.begin(str(uuid.uuid4()), request), fresh=True)
+        return await self._watched(self._book.begin(transaction_id, request), fresh=True)
+
+    def _place(self) -> dict[str, str]:
+        """Terminal, shift, business date and clerk: those of the open shift, else those of the settings."""
+        settings, shift = self._settings, self._book.sales.shift
+        if shift is not None:
+            business_date = shift.business_date.isoformat()
+            return {"pos": shift.pos, "shift": shift.number, "businessDate": business_date, "clerk": shift.clerk}
+        today = settings.business_date or self._clock().astimezone(PHILIPPINE_TIME).date()
+        place = {"pos": settings.pos, "shift": settings.shift, "businessDate": today.isoformat()}
+        return {**place, "clerk": settings.clerk}
+
+    async def _refused_while_away(self, request: dict[str, Any]) -> str | None:
+        """Why the sale cannot be made now: there is no connection, and it may not be made without one."""
+        if not self._offline.away or self._offline.may(request):
+            return None
+        # One question tells whether the connection is back; without it nothing would come of the sale itself.
+        with contextlib.suppress(NoAnswer):
+            await self._client.request("GET", f"/pos/v1/references/{quote(request['reference'], safe='')}")
+        why = self._offline.offer(request)
+        return why if self._offline.away and isinstance(why, str) else None
 
     async def _watched(self, entry: Entry, *, fresh: bool = False) -> Result:
         self._under_way.add(entry.transaction_id)
@@ -197,8 +295,18 @@ class Till:
     async def _settle(self, entry: Entry, *, fresh: bool) -> Result:
         if entry.reversal is not None:
             return await self._send_reversal(entry)
-        tried = await self._send(entry, fresh=fresh)
+        assert entry.request is not None
+        may_stand_in = fresh and self._offline.may(entry.request)
+        if may_stand_in and self._offline.away and (sold := self._offline.sell(entry)) is not None:
+            return sold
+        tried = await self._send(entry, fresh=fresh, hurry=may_stand_in)
+        if may_stand_in and tried.answer is None:
+            if self._offline.away and (sold := self._offline.sell(entry)) is not None:
+                return replace(sold, attempts=tried.attempts)
+            # Somebody is there after all: the sale has the whole of its time.
+            tried = await self._send(entry, fresh=fresh, hurry=False)
         if tried.answer is not None and tried.answer.status in _DECIDED:
+            crashpoints.reach("put", "after-answer")
             self._book.answered(entry.transaction_id, tried.answer)
             outcome = Outcome.APPROVED if tried.answer.status == 201 else Outcome.REFUSED
             return result_of(tried.answer, outcome, transaction_id=entry.transaction_id, attempts=tried.attempts)
@@ -216,13 +324,16 @@ class Till:
             attempts=tried.attempts + 1 + reversed_.attempts,
         )
 
-    async def _send(self, entry: Entry, *, fresh: bool) -> Tried:
+    async def _send(self, entry: Entry, *, fresh: bool, hurry: bool) -> Tried:
         patience, transaction_id = self._settings.patience, entry.transaction_id
         left_s = patience.give_up_s - self._book.age_s(entry)
         if not fresh and left_s <= 0:
             return Tried(None, None, 0)
+        if hurry:
+            left_s = min(left_s, self._settings.stand_in_after_s)
+        crashpoints.reach("put", "before-send")
         return await try_until_settled(
-            lambda: self._client.request("PUT", _path(transaction_id), json=entry.request),
+            lambda: self._client.request("PUT", transaction_path(transaction_id), json=entry.request),
             lambda answer: _ends_sending(transaction_id, answer),
             patience,
             left_s=left_s,
@@ -231,7 +342,7 @@ class Till:
     async def _look_for(self, entry: Entry, attempts: int) -> Result | None:
         """Inquires once; the result if the gateway knows the transaction's fate."""
         try:
-            answer = await self._client.request("GET", _path(entry.transaction_id))
+            answer = await self._client.request("GET", transaction_path(entry.transaction_id))
         except NoAnswer:
             return None
         body = answer.body or {}
@@ -245,16 +356,18 @@ class Till:
         transaction_id, reversal = entry.transaction_id, entry.reversal
         assert reversal is not None
         refusable = reversal["reason"] != "TIMEOUT"
+        crashpoints.reach("reversal", "before-send")
         tried = await try_until_settled(
-            lambda: self._client.request("PUT", f"{_path(transaction_id)}/reversal", json=reversal),
-            lambda answer: _reverses(transaction_id, answer) or (refusable and _refuses_reversal(answer)),
+            lambda: self._client.request("PUT", f"{transaction_path(transaction_id)}/reversal", json=reversal),
+            lambda answer: reverses(transaction_id, answer) or (refusable and _refuses_reversal(answer)),
             self._settings.patience,
             left_s=self._settings.reversal_give_up_s,
         )
         if tried.answer is None:
             return self._unknown(transaction_id, tried)
+        crashpoints.reach("reversal", "after-answer")
         if tried.answer.status == 200:
-            self._book.reversed(transaction_id)
+            self._book.reversed(transaction_id, tried.answer)
             outcome = Outcome.REVERSED
         else:
             self._book.reversal_refused(transaction_id, tried.answer)
@@ -271,14 +384,14 @@ class Till:
             attempts=tried.attempts,
         )
 
-    async def _ask(self, path: str, *, accept: str = "application/json") -> Result:
-        """Sends a question, which may be repeated freely, for as long as two attempts may take."""
+    async def _ask(self, path: str, *, accept: str = "application/json", left_s: float | None = None) -> Result:
+        """Sends a question, which may be repeated freely, for `left_s`, or as long as two attempts may take."""
         patience = self._settings.patience
         tried = await try_until_settled(
             lambda: self._client.request("GET", path, headers={"Accept": accept}),
             lambda answer: answer.status < 500,
             patience,
-            left_s=2 * patience.timeout_s,
+            left_s=2 * patience.timeout_s if left_s is None else left_s,
         )
         answer = tried.answer
         if answer is None or (answer.status == 200 and answer.body is None and accept == "application/json"):
@@ -287,10 +400,6 @@ class Till:
         if accept == "text/plain" and answer.status == 200:
             return replace(result, receipt=None, body={"text": answer.raw.decode("utf-8", "replace")})
         return result
-
-
-def _path(transaction_id: str) -> str:
-    return f"/pos/v1/transactions/{quote(transaction_id, safe='')}"
 
 
 def _ends_sending(transaction_id: str, answer: Answer) -> bool:
@@ -302,12 +411,6 @@ def _ends_sending(transaction_id: str, answer: Answer) -> bool:
     if answer.status in _DECIDED:
         return answer.code is not None and read_verdict(body) is not None
     return answer.status in _POINTLESS
-
-
-def _reverses(transaction_id: str, answer: Answer) -> bool:
-    body = answer.body or {}
-    reversed_ = body.get("transactionId") == transaction_id and body.get("state") == "REVERSED"
-    return answer.status == 200 and reversed_
 
 
 def _refuses_reversal(answer: Answer) -> bool:

@@ -24,11 +24,11 @@ TILL_MUTANTS = (
         "new-id-on-retry",
         "pos/till.py",
         """        return await try_until_settled(
-            lambda: self._client.request("PUT", _path(transaction_id), json=entry.request),
+            lambda: self._client.request("PUT", transaction_path(transaction_id), json=entry.request),
 """,
         """        ids = iter([transaction_id])
         return await try_until_settled(
-            lambda: self._client.request("PUT", _path(next(ids, str(uuid.uuid4()))), json=entry.request),
+            lambda: self._client.request("PUT", transaction_path(next(ids, str(uuid.uuid4()))), json=entry.request),
 """,
         "sends every repeat with an id of its own",
         ("answer-lost", "request-lost"),
@@ -162,7 +162,7 @@ TILL_MUTANTS = (
     ),
     TillMutant(
         "any-answer-reverses",
-        "pos/till.py",
+        "pos/forwarding.py",
         "    return answer.status == 200 and reversed_\n",
         "    return reversed_ or answer.status >= 500\n",
         "takes 503 to a reversal for its end",
@@ -171,8 +171,8 @@ TILL_MUTANTS = (
     TillMutant(
         "changes-the-content",
         "pos/till.py",
-        "_path(transaction_id), json=entry.request),",
-        '_path(transaction_id), json={**entry.request, "clerk": uuid.uuid4().hex[:9]}),',
+        "transaction_path(transaction_id), json=entry.request),",
+        'transaction_path(transaction_id), json={**entry.request, "clerk": uuid.uuid4().hex[:9]}),',
         "names another clerk with every repeat",
         ("answer-lost", "request-lost"),
     ),
