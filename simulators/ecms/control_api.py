@@ -33,6 +33,7 @@ from .views import ParcelFilter, find_parcels, show_parcel
 GATEWAY_PATIENCE_S = 10.0
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
+_CHANGE = re.compile(r"[0-9]{1,18}")
 _DEFAULT_LIMIT = 1000
 
 
@@ -91,7 +92,7 @@ async def settle(request: web.Request) -> web.StreamResponse:
 async def follow_changes(request: web.Request) -> web.StreamResponse:
     """`GET /changes`: server-sent events, from `after` or `Last-Event-ID` on; each is a change as JSON."""
     text = request.headers.get("Last-Event-ID") or request.query.get("after")
-    if text is not None and _NUMBER.fullmatch(text) is None:
+    if text is not None and _CHANGE.fullmatch(text) is None:
         raise Refusal(400, "after: must be the number of a change")
     async with sse_response(request) as response:
         async for change in request.app[SIMULATOR].feed.subscribe(None if text is None else int(text)):

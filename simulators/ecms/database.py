@@ -280,10 +280,22 @@ class Database:
         return jobs, False
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0.5)
+def new_schema() -> sqlite3.Connection:
+    """Empty records that are nowhere but in memory, for whoever tries out work on them."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _prepare(connection)
+    connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.create_function("zone_of_store", 1, _zone_of_store, deterministic=True)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0.5)
+    _prepare(connection)
     try:
         # The file belongs to one simulator at a time: two would tell the gateway everything twice.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

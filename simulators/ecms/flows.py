@@ -337,6 +337,11 @@ TABLE = _table()
 STATES = {flow: _states_of(flow, TABLE) for flow in Flow}
 """The states that a parcel of each flow can be in."""
 
+_OWN: dict[tuple[Flow, State], list[Step]] = {}
+for _step in TABLE:
+    if _step.trigger not in ELSEWHERE:
+        _OWN.setdefault((_step.flow, _step.origin), []).append(_step)
+
 _STEPS = {(step.flow, step.origin, step.target, step.trigger): step for step in TABLE}
 
 
@@ -360,11 +365,7 @@ def moves(flow: Flow, origin: State, *, regional: bool, home_regional: bool = Fa
     (`home_regional`) lies behind a regional warehouse.
     """
     zones = {None, home_regional if origin.on_sellers_leg else regional}
-    return tuple(
-        step
-        for step in TABLE
-        if step.flow is flow and step.origin is origin and step.trigger not in ELSEWHERE and step.regional in zones
-    )
+    return tuple(step for step in _OWN.get((flow, origin), ()) if step.regional in zones)
 
 
 def has_ended(flow: Flow, state: State, *, regional: bool) -> bool:
