@@ -30,7 +30,7 @@ async def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None
             "9917-6789-0023",
         )
         assert [event["status"] for event in parcel["events"]] == ["CREATED/ CONFIRMED", "DELIVERED TO STORE"]
-        assert (await served.driven("POST", "/advance", {"trackingNumber": number, "to": "FOR PULL OUT"}))[0] == 503
+        assert (await served.driven("POST", "/scan", {"trackingNumber": number, "status": "FOR PULL OUT"}))[0] == 200
         _, parcel = await served.driven("GET", f"/parcels/{number}")
         assert parcel["status"] == "FOR PULL OUT"
         assert [message["status"] for message in parcel["outbox"]] == ["DELIVERED TO STORE", "FOR PULL OUT"]
@@ -105,7 +105,8 @@ async def test_the_clock_takes_the_jobs_with_it(ecms: Ecms) -> None:
     await ecms.driven("PUT", "/clock", {"now": "2026-11-24T07:00:00+08:00"})
     last = (await ecms.history(number))[-1]
     assert (last["status"], last["timestamp"], last["source"]) == ("FOR DELIVERY", "2026-11-23 12:00:00", "ecms")
-    assert (await ecms.driven("POST", "/advance", {"trackingNumber": number, "to": "DELIVERED TO STORE"}))[0] == 503
+    for status in ("IN-TRANSIT", "ON VEHICLE TO STORE", "ARRIVED AT STORE", "DELIVERED TO STORE"):
+        assert (await ecms.driven("POST", "/scan", {"trackingNumber": number, "status": status}))[0] == 200
     _, parcel = await ecms.driven("GET", f"/parcels/{number}")
     assert parcel["pullOutAt"].startswith("2026-12-01T07:00")
     await ecms.driven("PUT", "/clock", {"advanceSeconds": 30 * 86_400})
