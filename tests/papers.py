@@ -30,24 +30,32 @@ def barcodes_of(picture: bytes | Image.Image) -> list[tuple[str, str]]:
 
 def bars_of_pdf(pdf: bytes, dpi: int = 203) -> Image.Image:
     """The filled rectangles of a one-page PDF of reportlab's: its barcodes, as a printer of so many dots has them."""
+    (image,) = bars_of_pages(pdf, dpi)
+    return image
+
+
+def bars_of_pages(pdf: bytes, dpi: int = 203) -> list[Image.Image]:
+    """The same of every page that has any."""
     page = re.search(rb"/MediaBox \[ 0 0 ([0-9.]+) ([0-9.]+) \]", pdf)
     assert page is not None
-    scale = dpi / 72
-    width, height = (round(float(side) * scale) for side in page.groups())
+    width, height = (round(float(side) * dpi / 72) for side in page.groups())
+    return [_drawn(content, width, height, dpi / 72) for content in _contents(pdf)]
+
+
+def _drawn(content: bytes, width: int, height: int, scale: float) -> Image.Image:
     image = Image.new("L", (width, height), 255)
     draw = ImageDraw.Draw(image)
-    for left, bottom, wide, high in _rectangles(_content(pdf)):
+    for left, bottom, wide, high in _rectangles(content):
         edges = (left * scale, height - (bottom + high) * scale, (left + wide) * scale, height - bottom * scale)
         x0, y0, x1, y1 = (round(edge) for edge in edges)
         draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=0)
     return image
 
 
-def _content(pdf: bytes) -> bytes:
+def _contents(pdf: bytes) -> list[bytes]:
     streams = re.findall(rb"/ASCII85Decode /FlateDecode \][^>]*>>\s*stream\r?\n(.*?)endstream", pdf, re.DOTALL)
     decoded = [zlib.decompress(base64.a85decode(b"<~" + stream.strip(), adobe=True)) for stream in streams]
-    (content,) = [one for one in decoded if b" re" in one]
-    return content
+    return [one for one in decoded if b" re" in one]
 
 
 def _rectangles(content: bytes) -> list[tuple[float, float, float, float]]:

@@ -17,6 +17,7 @@ from ..wire import Answer, NoAnswer, WireClient, load_credentials
 from .config import Config, read_config
 from .control import Control
 from .database import DatabaseInUse
+from .merchant_cli import merchant
 from .server import serve as serve_simulator
 from .timeline import print_parcel
 
@@ -43,6 +44,8 @@ CredentialsFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as it came.")]
 TrackingNumber = Annotated[str, typer.Argument(help="The parcel's tracking number.")]
+
+app.command()(merchant)
 
 DEFAULT_URL = "http://127.0.0.1:8086"
 DEFAULT_CONTROL_URL = "http://127.0.0.1:8087"
