@@ -29,6 +29,9 @@ client_app = typer.Typer(
     no_args_is_help=True, help="Client applications: tills, kiosks, ECMS, the app, administrators."
 )
 tasks_app = typer.Typer(no_args_is_help=True, help="The work list: whatever waits for a person.")
+disputes_app = typer.Typer(
+    no_args_is_help=True, help="Sales that a till made by itself and that the ledger does not agree with."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Url = Annotated[str, typer.Option(envvar="CONNECT_URL", help="The gateway's address.")]
@@ -137,6 +140,38 @@ def close_task(task_id: UUID, *, url: Url, credentials: Credentials) -> None:
     typer.echo("Closed.")
 
 
+@disputes_app.command("list")
+def list_disputes(*, url: Url, credentials: Credentials, as_json: AsJson = False) -> None:
+    """Show what is in dispute, oldest first."""
+    found = asyncio.run(_ask(url, credentials, "GET", "/admin/v1/disputes"))["disputes"]
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for one in found:
+        sold_at = one["standIn"]["occurredAt"][:19].replace("T", " ")
+        receipts = f"receipts {one['standIn']['receiptNumber']}, {one['receiptNumber']}"
+        typer.echo(f"{one['storeId']} {one['transactionId']}  PHP {one['amount']}  sold {sold_at}  {receipts}")
+        typer.echo(f"     {one['code']}: {one['detail']}")
+    typer.echo(f"{len(found)} in dispute.")
+
+
+@disputes_app.command("resolve")
+def resolve_dispute(
+    store: Annotated[str, typer.Argument(help="The store, 4 digits.")],
+    transaction_id: Annotated[UUID, typer.Argument(help="The sale's transaction.")],
+    resolution: Annotated[str, typer.Argument(help="ACCEPTED: the sale stands. REFUNDED: the money goes back.")],
+    *,
+    url: Url,
+    credentials: Credentials,
+    note: Annotated[str, typer.Option(help="For whoever reads of it later.")] = "",
+) -> None:
+    """End a dispute. An accepted sale is told to ECMS like any other; of a refunded one ECMS never hears."""
+    path = f"/admin/v1/disputes/{store}/{transaction_id}/resolution"
+    body = {"resolution": resolution.upper(), "note": note}
+    ended = asyncio.run(_ask(url, credentials, "PUT", path, body))
+    typer.echo(f"{ended['resolution']}: the transaction is {ended['state']}.")
+
+
 @contextlib.contextmanager
 def _database(data_dir: Path | None) -> Iterator[str]:
     with complete_settings(read_settings(data_dir=data_dir)) as settings:
@@ -154,7 +189,7 @@ async def _with_connection(url: str, work: Any) -> Any:
         await connection.close(timeout=5)
 
 
-async def _ask(url: str, credentials: Path, method: str, path: str) -> dict[str, Any]:
+async def _ask(url: str, credentials: Path, method: str, path: str, body: Any = None) -> dict[str, Any]:
     """One request with the admin client's token; StartError says what was answered instead of what was hoped for."""
     try:
         client = json.loads(credentials.read_text(encoding="utf-8"))["admin"]
@@ -166,7 +201,7 @@ async def _ask(url: str, credentials: Path, method: str, path: str) -> dict[str,
             session, "POST", f"{url}/accounts/oauth2/token", data=form | {"grant_type": "client_credentials"}
         )
         headers = {"Authorization": f"Bearer {token['access_token']}"}
-        return await _answer(session, method, url + path, headers=headers)
+        return await _answer(session, method, url + path, headers=headers, **({} if body is None else {"json": body}))
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ import asyncpg
 import typer
 
 from connect_gateway import server
-from connect_gateway.administration import client_app, tasks_app
+from connect_gateway.administration import client_app, disputes_app, tasks_app
 from connect_gateway.backup_command import backup, restore
 from connect_gateway.certification.command import certify_till
 from connect_gateway.commandline import DataDir, complete_settings, read_settings
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(client_app, name="client")
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(disputes_app, name="disputes")
 app.add_typer(journal_app, name="journal")
 app.command()(reconcile)
 app.command()(backup)

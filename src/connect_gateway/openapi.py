@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from connect_gateway.domain.states import PARCEL_KINDS
 from connect_gateway.edges import patterns
 from connect_gateway.edges.documentation import FILES
 from connect_gateway.edges.ecms import ReferenceRequest
@@ -26,6 +27,7 @@ from connect_gateway.edges.parsing import (
     PosField,
     ReferenceField,
     ShiftField,
+    StoreField,
     UuidField,
 )
 from connect_gateway.edges.problems import STATUS_OF_CODE
@@ -106,6 +108,7 @@ _PATH_PARAMETERS: dict[str, Schema] = {
     "returnCode": ref("Reference"),
     "transactionId": ref("Uuid"),
     "taskId": ref("Uuid"),
+    "storeId": _schema_of(StoreField),
     "number": text(patterns.RECEIPT_NUMBER),
     "businessDate": _schema_of(DateField),
     "pos": _schema_of(PosField),
@@ -159,6 +162,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.roles:
         shown["security"] = [{"oauth2": [role]} for role in operation.roles]
     parameters = [_path_parameter(operation, name) for name in re.findall("{([^}]+)}", operation.path)]
+    parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()]
     if parameters:
         shown["parameters"] = parameters
     if operation.body:
@@ -311,7 +315,12 @@ def _tidied(schema: Schema) -> Schema:
 _KINDS: dict[str, tuple[Schema, Schema]] = {
     "PAY_AND_CLAIM": ({"type": "string", "const": "COD"}, text(patterns.COD_AMOUNT, description="0.01 to 4000.00.")),
     "CLAIM": ({"type": "string", "const": "PREPAID"}, text(patterns.NO_AMOUNT, description="0.00.")),
+    "PAY": ({"type": "null"}, text(patterns.COD_AMOUNT, description="0.01 to 4000.00.")),
     "RETURN": ({"type": "null"}, {"anyOf": [text(patterns.NO_AMOUNT), {"type": "null"}]}),
+    "DROP_OFF": (
+        {"type": "null"},
+        text(f"(?:{patterns.NO_AMOUNT}|{patterns.COD_AMOUNT})", description="0.00 to 4000.00, what the seller pays."),
+    ),
 }
 """For each kind, the `paymentType` and the `amount` that are its own."""
 
@@ -322,9 +331,11 @@ def _reference_requests(schema: Schema) -> dict[str, Schema]:
     for kind, (payment_type, amount) in _KINDS.items():
         own = {"kind": {"type": "string", "const": kind}, "paymentType": payment_type, "amount": amount}
         required = schema["required"]
-        if kind != "RETURN":
+        if kind in PARCEL_KINDS:
             own["storeId"] = schema["properties"]["storeId"]["anyOf"][0]
             required = [*required, "paymentType", "amount", "storeId"]
+        elif kind != "RETURN":
+            required = [*required, "amount"]
         properties = schema["properties"] | own
         name = f"{kind.title().replace('_', '')}Reference"
         made[name] = schema | {"properties": properties, "required": required}

@@ -90,7 +90,7 @@ ANSWERS: dict[str, Schema] = {
     "ReceiptNumber": text(
         patterns.RECEIPT_NUMBER, description="Store, terminal, the terminal's own count.", examples=[COLLECTED_RECEIPT]
     ),
-    "TransactionState": one_of_words("APPROVED", "DECLINED", "REVERSED"),
+    "TransactionState": one_of_words("APPROVED", "DECLINED", "DISPUTED", "REVERSED"),
     "Verdict": answer(
         {
             "cash": one_of_words("KEEP", "RETURN", "NONE"),
@@ -132,7 +132,47 @@ ANSWERS: dict[str, Schema] = {
             **_MONEY,
             "receipt": ref("Receipt"),
             "occurredAt": ref("Time"),
+            "standIn": ref("StandIn"),
             "verdict": ref("Verdict"),
+        },
+        optional=("standIn",),
+    ),
+    "Disputed": answer(
+        {
+            **_WHAT,
+            "state": {"type": "string", "const": "DISPUTED"},
+            **_MONEY,
+            "receipt": ref("Receipt"),
+            "occurredAt": ref("Time"),
+            "standIn": ref("StandIn"),
+            "problem": ref("CounterProblem"),
+            "verdict": ref("Verdict"),
+        },
+        description="A sale that was made while the till was away, and that the ledger does not agree with.",
+    ),
+    "StandIn": answer(
+        {
+            "occurredAt": ref("Time"),
+            "receiptNumber": text(patterns.STAND_IN_NUMBER, examples=["0166-001-S0000001"]),
+            "manifestId": ref("Uuid"),
+        },
+        description="What the till told of its sale.",
+    ),
+    "SignedManifest": answer(
+        {
+            "manifest": text("[A-Za-z0-9_-]+", description="A JSON text in UTF-8, as base64url (SPEC.md, STD-3)."),
+            "keyId": text(),
+            "signature": text("[A-Za-z0-9_-]{86}", description="Ed25519 over the bytes of that text, as base64url."),
+        }
+    ),
+    "ManifestKeys": answer(
+        {
+            "keys": {
+                "type": "array",
+                "items": answer(
+                    {"keyId": text(), "publicKey": text("[A-Za-z0-9_-]{43}", description="Ed25519, base64url.")}
+                ),
+            }
         }
     ),
     "Declined": answer(
@@ -154,7 +194,7 @@ ANSWERS: dict[str, Schema] = {
             "receipt": ref("Receipt"),
             "occurredAt": ref("Time"),
             "reversedAt": ref("Time"),
-            "reason": one_of_words("TIMEOUT", "CANCELLED", "CLERK_VOID"),
+            "reason": one_of_words("TIMEOUT", "CANCELLED", "CLERK_VOID", "REFUNDED"),
             "verdict": ref("Verdict"),
         },
         # Of an id that never arrived nothing else is known; of a declined one there is no money and no receipt.
@@ -280,6 +320,34 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "Tasks": answer({"tasks": {"type": "array", "items": ref("Task")}}),
+    "Dispute": answer(
+        {
+            "storeId": text("[0-9]{4}"),
+            **_WHAT,
+            "trackingNumber": or_null(_WHAT["trackingNumber"]),
+            "state": ref("TransactionState"),
+            "code": _PROBLEM["code"],
+            "detail": text(),
+            "referenceState": or_null(one_of_words(*State)),
+            "merchant": or_null(text()),
+            "merchantReference": or_null(text()),
+            "scannedLabel": or_null(text()),
+            "amount": ref("Amount"),
+            "currency": {"type": "string", "const": "PHP"},
+            "pos": text("[0-9]{1,4}"),
+            "shift": text("[0-9]{1,2}"),
+            "businessDate": text(patterns.DATE, format="date"),
+            "clerk": text(),
+            "receiptNumber": ref("ReceiptNumber"),
+            "standIn": ref("StandIn"),
+            "openedAt": ref("Time"),
+            "resolution": or_null(one_of_words("ACCEPTED", "REFUNDED", "REVERSED")),
+            "resolvedAt": or_null(ref("Time")),
+            "resolvedBy": or_null(text()),
+            "note": or_null(text()),
+        }
+    ),
+    "Disputes": answer({"disputes": {"type": "array", "items": ref("Dispute")}}),
     "Tokens": answer(
         {
             "access_token": text("[!-~]+"),

@@ -12,10 +12,11 @@ from connect_gateway import demo_parcels as demo
 from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.money import format_amount
 from connect_gateway.ecms.messages import format_ecms_time
+from connect_gateway.edges.disputes import ResolutionMessage
 from connect_gateway.edges.ecms import ReferenceRequest, StatusNotice
 from connect_gateway.edges.kiosk import ReturnMessage
 from connect_gateway.edges.papers import ESCPOS, PDF, PNG
-from connect_gateway.edges.pos import AcceptReturn, Claim, Collect, Reversal
+from connect_gateway.edges.pos import AcceptReturn, Claim, Collect, DropOff, Pay, Reversal
 from connect_gateway.edges.shifts import ShiftClose
 from connect_gateway.openapi_answers import Schema, ref, text
 
@@ -53,6 +54,8 @@ class Operation:
     codes: tuple[str, ...] = ()
     description: str = ""
     body: tuple[type[BaseModel], ...] = ()
+    query: dict[str, Schema] = field(default_factory=dict)
+    """Schemas of query parameters; all of them may be left out."""
     path_schemas: dict[str, str] = field(default_factory=dict)
     """Names of the schemas of path parameters whose own name does not tell."""
     path_examples: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -135,16 +138,23 @@ _COUNTER = (
         "perform",
         "pos",
         "The clerk does it",
-        {201: _json("Approved", REPLAY, description="Approved. Sent again, the same bytes.")},
+        {
+            201: Answer(
+                {JSON: {"oneOf": [ref("Approved"), ref("Disputed")]}},
+                (REPLAY,),
+                "Approved; or a stand-in sale, recorded and in dispute. Sent again, the same bytes.",
+            )
+        },
         roles=("pos",),
         codes=(
             *("unknown-reference", "wrong-store", "wrong-terminal", "wrong-action", "already-done", "cancelled"),
             *("expired", "pulled-out", "not-ready", "wrong-label", "tender-too-small", "shift-closed"),
             *("transaction-reversed", "transaction-mismatch", "too-many-attempts", "wrong-business-date"),
+            *("fee-differs", "daily-limit", "ecms-unavailable"),
         ),
         description="The till makes the id and writes it down before it sends. The same id and content get the same "
         "answer for ever; the same id with other content is refused. To try an example, set `businessDate` to today.",
-        body=(Collect, Claim, AcceptReturn),
+        body=(Collect, Claim, Pay, AcceptReturn, DropOff),
         path_examples={"transactionId": {name: str(id_) for name, (id_, _) in _TRANSACTIONS.items()}},
         body_examples={name: body for name, (_, body) in _TRANSACTIONS.items()},
     ),
@@ -154,7 +164,7 @@ _COUNTER = (
         "inquire",
         "pos",
         "What became of it",
-        {200: Answer({JSON: {"oneOf": [ref("Approved"), ref("Declined"), ref("Reversed")]}})},
+        {200: Answer({JSON: {"oneOf": [ref("Approved"), ref("Declined"), ref("Disputed"), ref("Reversed")]}})},
         roles=("pos",),
         codes=("unknown-transaction",),
         description="A 404 settles nothing: the request may still be under way. Only the same PUT or a reversal does.",
@@ -194,6 +204,28 @@ _COUNTER = (
         roles=("pos",),
         codes=("unknown-receipt", "not-acceptable", "request-too-large"),
         path_examples={"number": _RECEIPTS},
+    ),
+    Operation(
+        "get",
+        "/pos/v1/manifest",
+        "showManifest",
+        "pos",
+        "The parcels that wait at the store, signed, for when the till cannot ask",
+        {200: _json("SignedManifest", "Cache-Control")},
+        roles=("pos",),
+        codes=("manifest-unavailable",),
+        description="With `since`, what has changed since the manifest that had this `cursor`.",
+        query={"since": text(description="`cursor` of an earlier manifest. One that is none of ours means the whole.")},
+    ),
+    Operation(
+        "get",
+        "/pos/v1/manifest/keys",
+        "showManifestKeys",
+        "pos",
+        "The public keys by which a till knows a manifest for the gateway's",
+        {200: _json("ManifestKeys")},
+        roles=("pos",),
+        codes=("manifest-unavailable",),
     ),
     Operation(
         "put",
@@ -338,6 +370,10 @@ _ECMS = (
     ),
 )
 
+_NO_DISPUTE = {
+    "storeId": {"unknown": demo.STORE_ID},
+    "transactionId": {"unknown": str(demo.NEVER_ARRIVED_ID)},
+}
 _OPERATING = (
     Operation("get", "/healthz", "isAlive", "operating", "The process answers", {200: _json("Health")}),
     Operation(
@@ -374,6 +410,39 @@ _OPERATING = (
             ("resend", "Send the event again that a task is about, and close the task"),
             ("close", "Close a task that a person has looked after"),
         )
+    ),
+    Operation(
+        "get",
+        "/admin/v1/disputes",
+        "listDisputes",
+        "admin",
+        "Stand-in sales that the ledger does not agree with, open ones alone",
+        {200: _json("Disputes")},
+        roles=("admin",),
+    ),
+    Operation(
+        "get",
+        "/admin/v1/disputes/{storeId}/{transactionId}",
+        "showDispute",
+        "admin",
+        "A dispute, open or resolved",
+        {200: _json("Dispute")},
+        roles=("admin",),
+        codes=("unknown-dispute",),
+        path_examples=_NO_DISPUTE,
+    ),
+    Operation(
+        "put",
+        "/admin/v1/disputes/{storeId}/{transactionId}/resolution",
+        "resolveDispute",
+        "admin",
+        "Let the sale stand, or give the money back",
+        {200: _json("Dispute")},
+        roles=("admin",),
+        codes=("unknown-dispute", "dispute-not-acceptable", "dispute-resolved"),
+        body=(ResolutionMessage,),
+        path_examples=_NO_DISPUTE,
+        body_examples={"unknown": {"resolution": "REFUNDED", "note": "the customer was called"}},
     ),
     Operation(
         "get",

@@ -16,7 +16,7 @@ from connect_gateway.domain import verdicts
 from connect_gateway.domain.refusals import Code
 from connect_gateway.domain.states import (
     ECMS_STATUSES,
-    OFFERED,
+    PARCEL_KINDS,
     TRANSITIONS,
     Kind,
     State,
@@ -44,6 +44,7 @@ _CAUSES = {
     Trigger.PULL_OUT: "FOR PULL OUT",
     Trigger.LAPSE: "expiresAt is reached",
     Trigger.PERFORM: "done at the counter",
+    Trigger.ACCEPT: "a disputed sale is accepted",
     Trigger.REVERSE: "reversed at the counter",
 }
 _EFFECTS = {
@@ -91,10 +92,19 @@ def outcomes_table() -> str:
     """What the clerk does with what was approved or reversed, by transaction type."""
     rows = []
     for type_ in TransactionType:
-        fee = [("with a fee", 1), ("without", 0)] if type_ is TransactionType.DROP_OFF else [("", 0)]
+        fee = [("with a fee", 1), ("without", 0)] if type_ is TransactionType.DROP_OFF else [("", 1)]
         for label, amount in fee:
             approved = verdicts.of_approval(type_, amount)
-            rows.append([f"{type_} {label}".strip(), *_cells(approved), *_cells(verdicts.of_reversal(type_))])
+            rows.append(
+                [
+                    f"{type_} {label}".strip(),
+                    *_cells(approved),
+                    *_cells(verdicts.of_reversal(type_, cash_taken=bool(amount))),
+                ]
+            )
+    for type_ in (TransactionType.COLLECT, TransactionType.CLAIM):
+        disputed = _cells(verdicts.of_dispute(type_))
+        rows.append([f"{type_}, in dispute", *disputed, *_cells(verdicts.of_reversal(type_))])
     rows.append(["an id that never arrived", "", "", *_cells(verdicts.of_reversal(None))])
     return _table(["type", "approved", "display", "reversed", "display"], rows)
 
@@ -117,8 +127,9 @@ def lookups_table() -> str:
     """What a lookup that is answered with 200 tells the clerk, by kind and state."""
     rows = [
         [kind, state, *_cells(verdicts.of_lookup(kind, state))]
-        for kind in (Kind.PAY_AND_CLAIM, Kind.CLAIM, Kind.RETURN)
+        for kind in Kind
         for state in State
+        if kind in PARCEL_KINDS or state not in (State.NOT_READY, State.PULLED_OUT)
     ]
     return _table(["kind", "state", "cash, parcel", "display"], rows)
 
@@ -162,7 +173,7 @@ def settings_table() -> str:
 @_part("protocol/SPEC.md", "offered")
 def offered_types() -> str:
     """The transaction types that this edition takes."""
-    return ", ".join(f"`{type_}`" for type_ in TransactionType if type_ in OFFERED) + ".\n"
+    return ", ".join(f"`{type_}`" for type_ in TransactionType) + ".\n"
 
 
 def _default(field: FieldInfo) -> str:

@@ -43,6 +43,7 @@ def states(manifest: dict[str, Any]) -> dict[str, str]:
 
 
 async def test_all_that_waits_at_the_store_and_nothing_else(world: World) -> None:
+    """STD-1, STD-3, STD-5."""
     cod = await world.ecms.ship_to_store(description="x" * 200)
     prepaid = await world.ecms.ship_to_store(amount="0.00", expiresAt="2099-01-01T00:00:00+08:00")
     await world.ecms.ship()
@@ -84,6 +85,7 @@ async def test_all_that_waits_at_the_store_and_nothing_else(world: World) -> Non
 
 
 async def test_a_cursor_brings_what_has_changed_since_and_nothing_else(world: World) -> None:
+    """STD-2."""
     collected, voided, cancelled, moved, stays = [await world.ecms.ship_to_store() for _ in range(5)]
     other = await world.partner(Till, "other-till", "pos", "0001", None)
     first = await asked(world)

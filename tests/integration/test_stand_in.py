@@ -2,17 +2,24 @@
 PostgreSQL.
 """
 
+import asyncio
+import json
+import subprocess
+import sys
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from partners import Parcel, Reply, Till, business_date
-from world import World
+from world import SECRET, World
 
 from connect_gateway.domain.chains import Broken
 from connect_gateway.ledger import journals
+from connect_gateway.ledger.database import open_pool
+from connect_gateway.reconcile import reconcile
 
 NUMBER = "0166-001-S0000001"
 
@@ -48,6 +55,7 @@ async def journals_are_whole(world: World) -> None:
 
 
 async def test_a_sale_that_the_ledger_agrees_with_is_approved(world: World) -> None:
+    """STD-8."""
     parcel = await world.ecms.ship_to_store()
     transaction_id = str(uuid.uuid4())
     told = stand_in()
@@ -82,6 +90,7 @@ async def test_a_prepaid_parcel_may_be_released_by_a_stand_in(world: World) -> N
 
 
 async def test_an_online_sale_whose_answer_was_lost_is_finished_offline_under_the_same_id(world: World) -> None:
+    """STD-7."""
     parcel = await world.ecms.ship_to_store()
     transaction_id = str(uuid.uuid4())
     online = await world.till.collect(parcel, transaction_id)
@@ -113,6 +122,7 @@ async def conflicts(world: World) -> dict[str, tuple[Parcel, dict[str, Any]]]:
 
 
 async def test_each_conflict_is_recorded_as_a_dispute_and_nothing_is_declined(world: World) -> None:
+    """STD-9."""
     made = await conflicts(world)
     told_before = len(await world.told(1))
     ids = {}
@@ -142,6 +152,7 @@ async def test_each_conflict_is_recorded_as_a_dispute_and_nothing_is_declined(wo
 
 
 async def test_a_task_of_a_dispute_ends_by_its_resolution_alone(world: World) -> None:
+    """OPS-7."""
     parcel = await world.ecms.ship()
     await forward(world, parcel)
     [task] = (await world.admin.call("GET", "/admin/v1/tasks")).json["tasks"]
@@ -152,6 +163,7 @@ async def test_a_task_of_a_dispute_ends_by_its_resolution_alone(world: World) ->
 
 @pytest.mark.parametrize("status", ["CANCELLED", "FOR PULL OUT"])
 async def test_an_accepted_sale_is_one_like_any_other(world: World, status: str) -> None:
+    """STD-11, STD-14."""
     parcel = await world.ecms.ship_to_store()
     await world.ecms.tell(parcel, status)
     transaction_id = str(uuid.uuid4())
@@ -181,6 +193,7 @@ async def test_an_accepted_sale_is_one_like_any_other(world: World, status: str)
 
 
 async def test_what_would_not_add_up_cannot_be_accepted_but_refunded(world: World) -> None:
+    """STD-11, STD-12."""
     made = await conflicts(world)
     acceptable = {"cancelled", "pulled-out", "not-ready", "expired", "wrong-business-date"}
     for code, (parcel, fields) in made.items():
@@ -216,6 +229,7 @@ async def test_a_double_sale_is_accepted_once_the_other_one_is_undone(world: Wor
 
 
 async def test_a_till_may_undo_a_disputed_sale_with_the_parcel_in_hand(world: World) -> None:
+    """STD-13."""
     parcel = await world.ecms.ship()
     transaction_id = str(uuid.uuid4())
     await forward(world, parcel, transaction_id)
@@ -256,6 +270,7 @@ async def test_a_decline_that_the_till_never_heard_of_gives_way_to_what_happened
 
 
 async def test_a_reversed_id_never_runs_not_even_as_a_stand_in(world: World) -> None:
+    """STD-15: this is what a till would run into."""
     parcel = await world.ecms.ship_to_store()
     transaction_id = str(uuid.uuid4())
     await world.till.reverse(transaction_id, "TIMEOUT")
@@ -313,6 +328,7 @@ async def test_a_shift_counts_the_cash_of_disputed_sales(world: World) -> None:
 
 
 async def test_a_sale_from_before_the_close_is_still_taken_and_listed_as_late(world: World) -> None:
+    """STD-10, SHF-7."""
     good, bad, after = await world.ecms.ship_to_store(), await world.ecms.ship(), await world.ecms.ship_to_store()
     ids = [str(uuid.uuid4()) for _ in range(3)]
     closed = await close(world, "400.00", *((id_, "APPROVED", "200.00") for id_ in ids[:2]))
@@ -349,3 +365,49 @@ async def test_another_stores_till_has_its_own_ids(world: World) -> None:
     other = await world.partner(Till, "other-till", "pos", "0001", None)
     answer = await other.collect(parcel, transaction_id, standIn=stand_in(number="0001-001-S0000001"))
     assert (answer.json["state"], answer.json["problem"]["code"]) == ("DISPUTED", "wrong-store")
+
+
+async def test_a_reconciliation_names_disputes_and_leaves_their_task_alone(world: World) -> None:
+    refunded, accepted, waits = [await world.ecms.ship() for _ in range(3)]
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    for parcel, id_ in zip((refunded, accepted, waits), ids, strict=True):
+        await forward(world, parcel, id_)
+    await resolve(world, ids[0], "REFUNDED")
+    await resolve(world, ids[1], "ACCEPTED")
+    await world.told(1)
+    await world.noted()
+    await close(world, "400.00", (ids[0], "REVERSED", "200.00"), *((id_, "DISPUTED", "200.00") for id_ in ids[1:]))
+
+    pool = await open_pool(world.database_url, 4)
+    try:
+        today = date.fromisoformat(business_date())
+        report = await reconcile(pool, today, None, datetime.now(UTC) + timedelta(days=1))
+    finally:
+        await pool.close()
+
+    assert report["breaks"] == {"disputed": 1}
+    assert [one["subject"] for one in report["listed"]] == [ids[2]]
+    assert report["sums"]["ledger"]["COLLECT"] == {"count": 2, "amount": "400.00"}
+    assert report["sums"]["told"]["COLLECT"] == {"count": 1, "amount": "200.00"}
+    assert await open_tasks(world) == [("disputed-sale", f"0166/{ids[2]}")]
+
+
+async def test_the_command_lists_and_resolves(world: World, tmp_path: Path) -> None:
+    parcel = await world.ecms.ship()
+    transaction_id = str(uuid.uuid4())
+    await forward(world, parcel, transaction_id)
+    credentials = tmp_path / "credentials.json"
+    credentials.write_text(json.dumps({"admin": {"clientId": "admin", "clientSecret": SECRET}}))
+    where = ["--url", world.url, "--credentials", str(credentials)]
+
+    async def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "connect_gateway", "disputes", *arguments, *where]
+        done = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output, _ = await done.communicate()
+        return output.decode()
+
+    [listed] = json.loads(await run("list", "--json"))
+    assert listed["transactionId"] == transaction_id
+    assert NUMBER in await run("list")
+    assert "ACCEPTED: the transaction is APPROVED." in await run("resolve", "0166", transaction_id, "accepted")
+    assert "the dispute has ended already" in await run("resolve", "0166", transaction_id, "REFUNDED")

@@ -17,7 +17,10 @@ SETTLES_NOTHING = {
     "transaction-mismatch",
     "parcel-not-in-hand",
     "too-late-to-reverse",
+    "dispute-resolved",
+    "dispute-not-acceptable",
     "too-many-attempts",
+    "ecms-unavailable",
 }
 REFUSED = {
     "COLLECT": ("RETURN", "HOLD"),
@@ -58,12 +61,27 @@ def test_each_approval(type_: str, amount: int, cash: str, parcel: str) -> None:
     assert fits_the_display(verdict)
 
 
+@pytest.mark.parametrize(("type_", "cash"), [("COLLECT", "KEEP"), ("CLAIM", "NONE")])
+def test_a_dispute_says_what_has_happened(type_: str, cash: str) -> None:
+    verdict = verdicts.of_dispute(TransactionType(type_))
+    assert (verdict.cash, verdict.parcel) == (cash, "RELEASE")
+    assert fits_the_display(verdict)
+
+
 @pytest.mark.parametrize("type_", [*TransactionType, None])
 def test_a_reversal_gives_cash_back_where_cash_was_taken(type_: TransactionType | None) -> None:
     verdict = verdicts.of_reversal(type_)
     takes_no_cash = type_ in ("CLAIM", "ACCEPT_RETURN")
     assert (verdict.cash, verdict.parcel) == ("NONE" if takes_no_cash else "RETURN", "HOLD")
     assert fits_the_display(verdict)
+
+
+def test_a_drop_off_that_cost_nothing_gives_nothing_back() -> None:
+    verdict = verdicts.of_reversal(TransactionType.DROP_OFF, cash_taken=False)
+    assert (verdict.cash, verdict.parcel) == ("NONE", "HOLD")
+    # Of every other type the type alone says whether cash was taken.
+    for type_ in (TransactionType.COLLECT, TransactionType.PAY, None):
+        assert verdicts.of_reversal(type_, cash_taken=False).cash == "RETURN"
 
 
 @pytest.mark.parametrize(("kind", "state"), list(itertools.product(Kind, State)))

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from connect_gateway.domain.decide import event_ids
 from connect_gateway.domain.money import format_amount
-from connect_gateway.domain.records import TransactionState
+from connect_gateway.domain.records import STANDING, TransactionState
 from connect_gateway.domain.shifts import Difference, Line, Sum, compared
 from connect_gateway.domain.states import CASH_TYPES, TransactionType
 
@@ -27,6 +27,7 @@ class Kind(StrEnum):
     AMOUNT_DIFFERS = Difference.AMOUNT_DIFFERS
     STATE_DIFFERS = Difference.STATE_DIFFERS
     REVERSED_LATE = "reversed-late"
+    DISPUTED = "disputed"
     EVENT_MISSING = "event-missing"
     EVENT_DIFFERS = "event-differs"
     NOT_TOLD = "not-told"
@@ -37,8 +38,8 @@ class Kind(StrEnum):
     UNKNOWN_TO_LEDGER = "unknown-to-ledger"
 
 
-LOOKED_AFTER = frozenset({Kind.NOT_TOLD, Kind.REFUSED_BY_ECMS})
-"""What the relay goes on with, or has put into the work list itself."""
+LOOKED_AFTER = frozenset({Kind.NOT_TOLD, Kind.REFUSED_BY_ECMS, Kind.DISPUTED})
+"""What the relay goes on with, or what is in the work list already."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -90,15 +91,20 @@ class TillClose:
 
 @dataclass(slots=True, frozen=True)
 class Sold:
-    """A transaction of the ledger that was approved, reversed since or not; without a receipt, one that never was."""
+    """A transaction of the ledger that was approved, reversed since or not; without a receipt, one that never was.
+
+    `disputed`: it was made by a till alone, and nobody has accepted it, so that ECMS was never told of it.
+    """
 
     line: Line
     tracking_number: str | None
     receipt_number: str | None
+    disputed: bool = False
 
     @property
     def stands(self) -> bool:
-        return self.line.state is TransactionState.APPROVED
+        """Whether its cash is in the drawer."""
+        return self.line.state in STANDING
 
 
 @dataclass(slots=True, frozen=True)
@@ -171,7 +177,7 @@ def compare_shift(
 def _of_till(place: Place, till: Line | None, one: Sold | None, transaction_id: UUID) -> list[Break]:
     ledger = None if one is None else one.line
     if till is None:
-        if ledger is None or ledger.state is not TransactionState.APPROVED:
+        if ledger is None or ledger.state not in STANDING:
             return []
         kind, detail = Kind.MISSING_THERE, f"{_show(ledger)} in the ledger, and not in the till's close"
     else:
@@ -188,7 +194,7 @@ def _show(line: Line | None) -> str:
 
 def expected_events(store_id: str, one: Sold) -> list[UUID]:
     """The events that a transaction must have caused."""
-    if one.receipt_number is None or one.line.type is None:
+    if one.receipt_number is None or one.line.type is None or one.disputed:
         return []
     approval, reversal = event_ids(store_id, one.line.transaction_id, one.line.type)
     return [approval] if one.stands else [approval, reversal]
@@ -197,6 +203,9 @@ def expected_events(store_id: str, one: Sold) -> list[UUID]:
 def compare_told(store_id: str, one: Sold, told: Mapping[UUID, Told]) -> list[Break]:
     """Ledger against what ECMS was told, according to the event rows."""
     breaks = []
+    if one.line.state is TransactionState.DISPUTED:
+        detail = f"{format_amount(one.line.amount)} taken by a till alone; it waits for a person"
+        breaks.append(Break(Kind.DISPUTED, str(one.line.transaction_id), store_id, detail))
     for number, event_id in enumerate(expected_events(store_id, one)):
         event = told.get(event_id)
         if event is None:
@@ -204,7 +213,7 @@ def compare_told(store_id: str, one: Sold, told: Mapping[UUID, Told]) -> list[Br
             detail = f"its {what} caused no event {event_id}"
             breaks.append(Break(Kind.EVENT_MISSING, str(one.line.transaction_id), store_id, detail))
             continue
-        paid = one.line.type in CASH_TYPES and number == 0
+        paid = one.line.type in CASH_TYPES and one.line.amount and number == 0
         wanted = (one.line.amount, one.receipt_number) if paid else (None, None)
         if (event.amount, event.receipt_number) != wanted:
             detail = f"the event of transaction {one.line.transaction_id} has another amount or receipt"

@@ -47,8 +47,9 @@ WHERE business_date = $1 AND (store_id, pos, shift) > ($2, $3, $4)
 ORDER BY store_id, pos, shift LIMIT $5
 """
 _TRANSACTIONS = """
-SELECT store_id, pos, shift, transaction_id, type, state, amount_due, tracking_number, receipt_number
-FROM transaction
+SELECT store_id, pos, shift, transaction_id, type, state, amount_due, tracking_number, receipt_number,
+    dispute.opened_at IS NOT NULL AND dispute.resolution IS DISTINCT FROM 'ACCEPTED' AS disputed
+FROM transaction LEFT JOIN dispute USING (store_id, transaction_id)
 WHERE (store_id, pos, business_date, shift)
    IN (SELECT store_id, pos, $1::date, shift FROM unnest($2::text[], $3::integer[], $4::integer[])
        AS asked (store_id, pos, shift))
@@ -90,7 +91,7 @@ async def _accounts(connection: Connection, business_date: date, shifts: Sequenc
         type_ = None if row["type"] is None else TransactionType(row["type"])
         line = Line(row["transaction_id"], type_, TransactionState(row["state"]), row["amount_due"])
         account = made[row["store_id"], row["pos"], row["shift"]]
-        account.sold[line.transaction_id] = Sold(line, row["tracking_number"], row["receipt_number"])
+        account.sold[line.transaction_id] = Sold(line, row["tracking_number"], row["receipt_number"], row["disputed"])
     for row in await connection.fetch(_LATE, business_date, *keys, timeout=_READ_TIMEOUT_S):
         made[row["store_id"], row["pos"], row["shift"]].late[row["transaction_id"]] = TransactionState(row["state"])
     for account in made.values():
