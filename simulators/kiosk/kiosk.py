@@ -1,4 +1,4 @@
-"""A kiosk: it turns what a customer types into a RETURN CODE, and says in plain words why it cannot."""
+"""A kiosk: RETURN CODEs, labels of drop-offs and where a parcel is, or in plain words why not."""
 
 import uuid
 from collections.abc import Mapping
@@ -10,31 +10,33 @@ from urllib.parse import quote
 
 from ..journal import Journal
 from ..patience import Patience, Tried, retry_after_s, try_until_settled
+from ..web.texts import Texts, Translate
 from ..wire import PHILIPPINE_TIME, Answer, Clock, Credentials, WireClient, system_clock
 
 IdentifierType = Literal["UID", "ORDER_NUMBER", "WAYBILL"]
+PaperForm = Literal["text", "png", "pdf", "escpos"]
+PAPER_FORMS: dict[PaperForm, str] = {
+    "text": "text/plain",
+    "png": "image/png",
+    "pdf": "application/pdf",
+    "escpos": "application/vnd.escpos",
+}
+"""The forms in which slips and labels come, and their media types."""
 
 # A customer waits for less long in front of a kiosk than a clerk does at the till.
 KIOSK_PATIENCE = Patience(give_up_s=20.0)
 
-_SENTENCES = {
-    "unknown-identifier": "We could not find this number. Please check it and try again, or ask the shop.",
-    "unknown-return": "We could not find this code. Please check it and try again.",
-    "return-expired": "The time for returning this item is over. Please ask the shop where you bought it.",
-    "already-returned": "This item has been returned already. Your receipt has the details.",
-    "too-many-attempts": "Too many numbers were not found. Please wait a little, or ask our staff for help.",
-    "ecms-unavailable": "We cannot make return codes at the moment. Please try again in a few minutes.",
-    "malformed-request": "This does not look right. Please check what you typed and try again.",
-    "no-answer": "We have no connection at the moment. Nothing is lost: please try again in a few minutes.",
-}
-_OTHERWISE = "Sorry, this did not work. Please ask our staff for help."
+_TEXTS = Texts(Path(__file__).parent / "pages" / "texts")
 # With these the same request may be answered otherwise a moment later.
 _PASSING = frozenset({401, 408})
 
 
 @dataclass(frozen=True)
 class KioskResult:
-    """What came of a request; `sentence` is what the customer reads, `code` what the staff asks for."""
+    """What came of a request; `sentence` is what the customer reads, `code` what the staff asks for.
+
+    `content` is the answer's bytes where they are a picture, a document or a printer's commands.
+    """
 
     ok: bool
     status: int | None
@@ -44,6 +46,7 @@ class KioskResult:
     attempts: int = 0
     retry_after_s: float = 0.0
     body: Mapping[str, Any] = field(default_factory=dict)
+    content: bytes = b""
 
     def as_json(self) -> dict[str, Any]:
         """One object with every field, for `--json`."""
@@ -60,8 +63,8 @@ class KioskResult:
 
     @property
     def slip(self) -> tuple[str, ...]:
-        """The lines of the slip in the answer; none where it has no slip."""
-        slip = self.body.get("slip")
+        """The lines of the slip or label in the answer; none where it has neither."""
+        slip = self.body.get("slip", self.body.get("label"))
         text = slip.get("text") if isinstance(slip, dict) else None
         return tuple(str(line) for line in text) if isinstance(text, list) else ()
 
@@ -145,14 +148,27 @@ class Kiosk:
         """What has become of a RETURN CODE."""
         return await self._ask(f"/kiosk/v1/returns/{quote(return_code, safe='')}", "application/json")
 
-    async def slip(self, return_code: str) -> KioskResult:
-        """The slip of a RETURN CODE; `body["text"]` is what the paper says."""
-        return await self._ask(f"/kiosk/v1/returns/{quote(return_code, safe='')}/slip", "text/plain")
+    async def slip(self, return_code: str, form: PaperForm = "text") -> KioskResult:
+        """The slip of a RETURN CODE; as text it is `body["text"]`, in any other form `content`."""
+        return await self._ask(f"/kiosk/v1/returns/{quote(return_code, safe='')}/slip", PAPER_FORMS[form])
 
-    async def _ask(self, path: str, accept: str) -> KioskResult:
+    async def booking(self, booking_reference: str) -> KioskResult:
+        """A seller's drop-off booking."""
+        return await self._ask(f"/kiosk/v1/dropoffs/{quote(booking_reference, safe='')}")
+
+    async def label(self, booking_reference: str, form: PaperForm | None = None) -> KioskResult:
+        """The label of a booking, to be printed; ECMS hears FOR DROP OFF, once however often this is asked."""
+        accept = "application/json" if form is None else PAPER_FORMS[form]
+        return await self._ask(f"/kiosk/v1/dropoffs/{quote(booking_reference, safe='')}/label", accept, "PUT")
+
+    async def parcel(self, number: str) -> KioskResult:
+        """Where the parcel of a tracking number or code is; nothing personal is in the answer."""
+        return await self._ask(f"/kiosk/v1/parcels/{quote(number, safe='')}")
+
+    async def _ask(self, path: str, accept: str = "application/json", method: str = "GET") -> KioskResult:
         tried = await try_until_settled(
-            lambda: self._client.request("GET", path, headers={"Accept": accept}),
-            lambda answer: answer.status < 500,
+            lambda: self._client.request(method, path, headers={"Accept": accept}),
+            _settles,
             self._patience,
             left_s=2 * self._patience.timeout_s,
         )
@@ -189,23 +205,40 @@ def _answers(answer: Answer) -> bool:
     return 400 <= answer.status < 500 and answer.status not in _PASSING and answer.code is not None
 
 
+def _settles(answer: Answer) -> bool:
+    return answer.status < 500 and answer.status not in _PASSING
+
+
 def _result(tried: Tried, request_id: str | None) -> KioskResult:
     answer = tried.answer or tried.unsettled
     if answer is None:
-        sentence = _SENTENCES["no-answer"]
+        sentence = sentence_of("no-answer", None)
         return KioskResult(False, None, "no-answer", sentence, request_id, tried.attempts)
     ok = tried.answer is not None and answer.status in {200, 201}
     code = None if ok else answer.code or "no-answer"
-    body = answer.body
-    if ok and body is None:
-        body = {"text": answer.raw.decode("utf-8", "replace")}
+    body, content = answer.body or {}, b""
+    if ok and answer.body is None:
+        content = answer.raw
+        if answer.headers.get("Content-Type", "").startswith("text/"):
+            body = {"text": content.decode("utf-8", "replace")}
     return KioskResult(
         ok=ok,
         status=answer.status,
         code=code,
-        sentence=None if code is None else _SENTENCES.get(code, _OTHERWISE),
+        sentence=None if code is None else sentence_of(code, answer.status),
         request_id=request_id,
         attempts=tried.attempts,
         retry_after_s=retry_after_s(answer.headers),
-        body=body or {},
+        body=body,
+        content=content,
     )
+
+
+def sentence_of(code: str, status: int | None, translate: Translate | None = None) -> str:
+    """What a customer reads about a failure, in English or as `translate` says it."""
+    t = translate or _TEXTS.translator("en")
+    try:
+        return t(f"failure.{code}")
+    except KeyError:
+        # Whatever is out of order behind the gateway is all one to the customer: it passes.
+        return t("failure.no-answer" if status is None or status >= 500 else "failure.otherwise")

@@ -107,7 +107,8 @@ async def _secure(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
     resource = request.match_info.route.resource
     fixed = resource is not None and resource.canonical.endswith(("/static", "/shared"))
-    response.headers.setdefault("Cache-Control", "no-cache" if fixed else "no-store")
+    font = fixed and request.path.endswith((".woff2", ".ttf"))
+    response.headers.setdefault("Cache-Control", "max-age=86400" if font else "no-cache" if fixed else "no-store")
 
 
 @web.middleware

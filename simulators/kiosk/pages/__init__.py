@@ -1,1 +1,5 @@
 """The kiosk in the browser."""
+
+from .app import kiosk_app
+
+__all__ = ["kiosk_app"]
