@@ -1,11 +1,16 @@
 """What the gateway counts, for Prometheus. No reference, token or number ever stands in a label."""
 
+import asyncio
 import os
+from bisect import bisect_left
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+_ENTER_WITHIN_S = 0.25
+"""How far behind the page of another process may be with what this one has answered."""
+
 SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes behind one port keep what they count, so that each can show the sum."""
 
@@ -15,14 +20,17 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._shared = SHARED_DIRECTORY in os.environ
+        self._entering: asyncio.TimerHandle | None = None
         self._requests = Counter(
             "connect_requests", "Requests answered", ["route", "method", "status"], registry=self._registry
         )
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._answered: dict[tuple[str, str, int], list[int]] = {}
+        self._taken: dict[tuple[str, str, int], float] = {}
         self._seconds = Histogram(
             "connect_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self._registry
         )
-        self._decided: dict[tuple[str, str], Counter] = {}
+        self._decided: dict[tuple[str, str], int] = {}
         self._outcomes = Counter(
             "connect_transactions", "Outcomes of transactions", ["type", "outcome"], registry=self._registry
         )
@@ -48,21 +56,40 @@ class Metrics:
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
         key = (route, method, status)
-        children = self._answered.get(key)
-        if children is None:
-            # Finding a labelled child costs more than counting on it, so that each is found once.
-            children = self._requests.labels(route, method, str(status)), self._seconds.labels(route)
-            self._answered[key] = children
-        children[0].inc()
-        children[1].observe(seconds)
+        counts = self._answered.get(key)
+        if counts is None:
+            counts = self._answered[key] = [0] * (len(_SECONDS) + 1)
+            self._taken[key] = 0.0
+        counts[bisect_left(_SECONDS, seconds)] += 1
+        self._taken[key] += seconds
+        if self._shared and self._entering is None:
+            self._entering = asyncio.get_running_loop().call_later(_ENTER_WITHIN_S, self._enter)
 
     def decided(self, type_: str, outcome: str) -> None:
         """A till's command has its outcome."""
         key = (type_, outcome)
-        child = self._decided.get(key)
-        if child is None:
-            child = self._decided[key] = self._outcomes.labels(type_, outcome)
-        child.inc()
+        self._decided[key] = self._decided.get(key, 0) + 1
+
+    def _enter(self) -> None:
+        """Enters what was counted since the last time where Prometheus's library keeps it.
+
+        The library's own way, one observation after another, costs as much as a tenth of a request.
+        """
+        self._entering = None
+        for (route, method, status), counts in self._answered.items():
+            number = sum(counts)
+            if number:
+                self._requests.labels(route, method, str(status)).inc(number)
+                histogram = self._seconds.labels(route)
+                for place, count in enumerate(counts):
+                    if count:
+                        histogram._buckets[place].inc(count)
+                        counts[place] = 0
+                histogram._sum.inc(self._taken[route, method, status])
+                self._taken[route, method, status] = 0.0
+        for (type_, outcome), number in self._decided.items():
+            self._outcomes.labels(type_, outcome).inc(number)
+        self._decided.clear()
 
     def delivered(self, result: str, seconds: float) -> None:
         """An attempt to tell ECMS ended: told, again, refused or away."""
@@ -78,7 +105,8 @@ class Metrics:
 
     def page(self) -> bytes:
         """The page that Prometheus reads."""
-        if SHARED_DIRECTORY not in os.environ:
+        self._enter()
+        if not self._shared:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -82,9 +82,9 @@ class _Workers:
         try:
             first = [await self._started(listening) for listening in self._sockets]
             port = self._sockets[0].getsockname()[1]
-            _log.info("listening", host=self._settings.host, port=port, workers=len(first))
             if port_file is not None:
                 port_file.write_text(str(port))
+            _log.info("listening", host=self._settings.host, port=port, workers=len(first))
             async with asyncio.TaskGroup() as keeping:
                 for place, worker in enumerate(first):
                     keeping.create_task(self._keep(place, worker))
