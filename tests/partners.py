@@ -170,6 +170,14 @@ class Ecms(Partner):
         given = {name: value for name, value in (body | fields).items() if value is not None}
         return await self.call("POST", "/ecms/v1/references", given)
 
+    async def issue(self, kind: str, amount: str, **fields: Any) -> Parcel:
+        """A PAY or DROP_OFF reference; of a drop-off, the order is the booking's reference."""
+        number = next_tracking_number()
+        order = fields.pop("merchantReference", f"BOOKING-{number}")
+        reply = await self.ask_for(kind=kind, trackingNumber=number, merchantReference=order, amount=amount, **fields)
+        assert reply.status == 201, reply.raw
+        return Parcel(number, reply.json["reference"], order)
+
     async def ship_to_store(self, **fields: Any) -> Parcel:
         """A parcel that waits at its store, since an hour ago."""
         parcel = await self.ship(**fields)
@@ -187,8 +195,8 @@ class EcmsServer:
     """ECMS as the gateway asks it: keeps what it is told, and answers as `answers` says for a path, in turn.
 
     An answer is (status, body); the last one stands for good. Where `faults` has a handler for a path (`token`,
-    `status` or `returns`), that one answers instead, whatever it pleases. `seen` has every status that came, `events`
-    those that were taken, repeats included.
+    `status`, `returns` or `quote`), that one answers instead, whatever it pleases. `seen` has every status that came,
+    `events` those that were taken, repeats included.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -204,6 +212,7 @@ class EcmsServer:
         app.router.add_post("/accounts/oauth2/token", self._token)
         app.router.add_post("/ecms/api/v1/status", self._status)
         app.router.add_post("/ecms/api/v1/returns", self._returns)
+        app.router.add_post("/ecms/api/v1/dropoff/quote", self._quote)
         return app
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
@@ -237,6 +246,13 @@ class EcmsServer:
         if "returns" in self.faults:
             return await self.faults["returns"](request)
         status, answer = self._next("returns", (404, {"errorCode": "404", "message": "unknown"}))
+        return web.json_response(answer, status=status)
+
+    async def _quote(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(("quote", await request.json()))
+        if "quote" in self.faults:
+            return await self.faults["quote"](request)
+        status, answer = self._next("quote", (404, {"errorCode": "404", "message": "unknown"}))
         return web.json_response(answer, status=status)
 
     def _next(self, path: str, default: tuple[int, Any]) -> tuple[int, Any]:

@@ -19,6 +19,7 @@ TRANSACTIONS = (
     "reference",
     "status",
     "dispense",
+    "label",
     "told",
     "refused",
     "overdue",

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from connect_gateway.domain import decide, journal
-from connect_gateway.domain.records import Perform, Reference, ReversalReason, Reverse, Terminal
+from connect_gateway.domain.records import Perform, Quote, Reference, ReversalReason, Reverse, Terminal
 from connect_gateway.domain.states import ACTION_OF_KIND, PARCEL_KINDS, Kind, State, TransactionType
 
 NOW = datetime(2026, 3, 9, 4, 30, 15, 250_000, tzinfo=UTC)
@@ -70,8 +70,10 @@ def terminal(**fields: Any) -> Terminal:
 
 
 def performed(asked: Perform, known: Reference | None, **given: Any) -> decide.PerformOutcome:
-    """`decide.perform` where nothing came before, the shift is open and nobody is locked out."""
+    """`decide.perform` where nothing came before, the shift is open, nobody is locked out, and a fee is as booked."""
     arguments: dict[str, Any] = {"shift_closed": False, "locked_for_s": 0, "now": NOW}
+    if known is not None and known.kind is Kind.DROP_OFF:
+        arguments["quote"] = Quote(known.amount_due)
     return decide.perform(asked, given.pop("earlier", None), known, given.pop("at", terminal()), **(arguments | given))
 
 

@@ -9,10 +9,24 @@ import pytest
 from domain_samples import ID, NOW, TRACKING, approved, command, performed, reference, reversal, terminal
 
 from connect_gateway.domain import decide, journal
-from connect_gateway.domain.records import Perform, ReversalReason, TransactionState
+from connect_gateway.domain.records import Perform, Quote, ReversalReason, TransactionState
 from connect_gateway.domain.refusals import Code
 from connect_gateway.domain.states import PARCEL_KINDS, Kind, State, TransactionType
 
+STATUS_OF_KIND = {
+    Kind.PAY_AND_CLAIM: "CLAIMED",
+    Kind.CLAIM: "CLAIMED",
+    Kind.PAY: "PAID",
+    Kind.RETURN: "RETURNED",
+    Kind.DROP_OFF: "DROPPED OFF",
+}
+REVERSED_OF_KIND = {
+    Kind.PAY_AND_CLAIM: ("DELIVERED TO STORE", "CLAIM REVERSED"),
+    Kind.CLAIM: ("DELIVERED TO STORE", "CLAIM REVERSED"),
+    Kind.PAY: ("UNPAID", "PAYMENT REVERSED"),
+    Kind.RETURN: ("FOR RETURN", "RETURN REVERSED"),
+    Kind.DROP_OFF: ("FOR DROP OFF", "DROP-OFF REVERSED"),
+}
 CODE_OF_STATE = {
     State.NOT_READY: "not-ready",
     State.DONE: "already-done",
@@ -102,18 +116,18 @@ def test_a_business_date_is_near_the_philippine_date(days: int, near: bool) -> N
 def test_an_approval_takes_exactly_what_is_due_counts_its_receipt_and_tells_ecms(kind: Kind) -> None:
     outcome = performed(command(kind), reference(kind), at=terminal(receipts=41))
     assert isinstance(outcome, decide.Approved)
-    cod = kind is Kind.PAY_AND_CLAIM
+    cash = kind in (Kind.PAY_AND_CLAIM, Kind.PAY)
     made = outcome.transaction
     assert (made.state, made.code, made.receipt_number) == (TransactionState.APPROVED, None, "0166-001-00000042")
-    assert (made.amount_due, made.change) == ((20_000, 30_000) if cod else (0, 0))
+    assert (made.amount_due, made.change) == ((20_000, 30_000) if cash else (0, 0))
     assert made.tracking_number == TRACKING
     assert outcome.receipts == 42
     moved = outcome.reference
     assert (moved.state, moved.done_store, moved.done_by) == (State.DONE, "0166", ID)
     event = outcome.event
-    assert event.status == ("RETURNED" if kind is Kind.RETURN else "CLAIMED")
+    assert event.status == STATUS_OF_KIND[kind]
     assert (event.tracking_number, event.location) == (TRACKING, "0166")
-    assert (event.payment is not None) == cod
+    assert (event.payment is not None) == cash
     if event.payment is not None:
         assert (event.payment.amount, event.payment.receipt_number) == (20_000, "0166-001-00000042")
 
@@ -128,6 +142,26 @@ def test_a_return_needs_no_label_but_a_wrong_one_is_refused() -> None:
     outcome = performed(command(Kind.RETURN, tracking_number="1" * 18), reference(Kind.RETURN))
     assert isinstance(outcome, decide.Declined)
     assert outcome.refusal.code == "wrong-label"
+
+
+def test_a_drop_off_is_decided_by_what_ecms_says_of_it_and_by_nothing_before_that() -> None:
+    booked = reference(Kind.DROP_OFF, amount_due=6_500)
+    paid = command(Kind.DROP_OFF, tender="CASH", amount_tendered=6_500)
+    for quote, code in ((Quote(None), "daily-limit"), (Quote(6_499), "fee-differs"), (Quote(0), "fee-differs")):
+        outcome = performed(paid, booked, quote=quote)
+        assert isinstance(outcome, decide.Declined)
+        assert outcome.refusal.code == code
+    unanswered = performed(paid, booked, quote=None)
+    assert isinstance(unanswered, decide.Rejected)
+    assert (unanswered.refusal.code, unanswered.refusal.retry_after_s) == ("ecms-unavailable", 5)
+    poor = performed(replace(paid, amount_tendered=6_499), booked, quote=None)
+    assert isinstance(poor, decide.Declined)
+    assert poor.refusal.code == "tender-too-small"
+    taken = performed(paid, booked, quote=Quote(6_500))
+    assert isinstance(taken, decide.Approved)
+    assert taken.event.payment is not None
+    assert taken.event.payment.amount == 6_500
+    assert isinstance(performed(paid, booked, quote=None, earlier=taken.transaction), decide.Replayed)
 
 
 @pytest.mark.parametrize("tendered", [0, 19_999, 20_000, 20_001, 10**12 - 1])
@@ -202,7 +236,8 @@ def test_each_reversal_of_an_approval(kind: Kind, reason: ReversalReason, in_han
         shift_closed=closed,
         now=NOW,
     )
-    if reason is not ReversalReason.TIMEOUT and not in_hand:
+    # Of a payment nothing is handed out, so that nothing has to be in hand.
+    if reason is not ReversalReason.TIMEOUT and not in_hand and kind is not Kind.PAY:
         assert isinstance(outcome, decide.Rejected)
         assert outcome.refusal.code == "parcel-not-in-hand"
         return
@@ -219,10 +254,8 @@ def test_each_reversal_of_an_approval(kind: Kind, reason: ReversalReason, in_han
     assert event is not None
     assert (opened.state, opened.done_by, opened.done_store) == (State.OPEN, None, None)
     assert opened.status_at == NOW.replace(microsecond=0)
-    if kind is Kind.RETURN:
-        assert (event.status, event.reason, event.return_code) == ("FOR RETURN", "RETURN REVERSED", opened.reference)
-    else:
-        assert (event.status, event.reason, event.return_code) == ("DELIVERED TO STORE", "CLAIM REVERSED", None)
+    assert (event.status, event.reason) == REVERSED_OF_KIND[kind]
+    assert event.return_code == (opened.reference if kind is Kind.RETURN else None)
     assert event.event_id != first.event.event_id
 
 

@@ -142,3 +142,18 @@ def test_open_and_not_ready_lapse_at_the_very_moment_and_nothing_else_does(state
 def test_each_kind_has_its_one_action() -> None:
     assert sorted(ACTION_OF_KIND) == sorted(Kind)
     assert sorted(ACTION_OF_KIND.values()) == sorted(TransactionType)
+
+
+@pytest.mark.parametrize("status", ["FOR PULL OUT", "PULLED OUT FROM STORE"])
+def test_a_drop_off_that_leaves_its_store_is_no_news_to_the_buyer(status: str) -> None:
+    bound = reference(Kind.CLAIM, state=State.NOT_READY)
+    leaves = Status(bound.tracking_number, status, "0001", NOW)
+    assert apply_status(bound, leaves, NOW, dropped_off=True) is None
+    moved = apply_status(bound, leaves, NOW)
+    assert moved is not None
+    assert moved.state is State.PULLED_OUT
+    # Once it has reached the buyer's store, a pull-out is one.
+    waits = reference(Kind.CLAIM, state=State.OPEN)
+    moved = apply_status(waits, leaves, NOW, dropped_off=True)
+    assert moved is not None
+    assert moved.state is State.PULLED_OUT

@@ -175,7 +175,9 @@ def perform(
         return _repeat(command, earlier)
     if locked_for_s and not stood_in:
         return Rejected(locked_out(locked_for_s))
-    refusal = _refusal(command, reference, shift_closed=shift_closed, now=now) or _fee_refusal(command, reference, quote)
+    refusal = _refusal(command, reference, shift_closed=shift_closed, now=now) or _fee_refusal(
+        command, reference, quote
+    )
     if refusal is not None and stood_in:
         return _dispute(command, reference, terminal, refusal, now)
     if refusal is not None and refusal.code is Code.ECMS_UNAVAILABLE:
@@ -379,7 +381,9 @@ def _fee_refusal(command: Perform, reference: Reference | None, quote: Quote | N
     if command.type is not TransactionType.DROP_OFF or reference is None:
         return None
     if quote is None:
-        return Refusal(Code.ECMS_UNAVAILABLE, "ECMS cannot say what this drop-off costs here", retry_after_s=ECMS_RETRY_S)
+        return Refusal(
+            Code.ECMS_UNAVAILABLE, "ECMS cannot say what this drop-off costs here", retry_after_s=ECMS_RETRY_S
+        )
     if quote.fee is None:
         return Refusal(Code.DAILY_LIMIT, "the seller has dropped off as many parcels today as a seller may")
     if quote.fee != reference.amount_due:

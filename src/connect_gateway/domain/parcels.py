@@ -17,14 +17,18 @@ class Status:
     at: datetime
 
 
-def apply_status(reference: Reference, status: Status, now: datetime) -> Reference | None:
+def apply_status(reference: Reference, status: Status, now: datetime, *, dropped_off: bool = False) -> Reference | None:
     """The reference as the status leaves it, or None where it moves nothing.
 
     A status older than the newest one that counted is a late arrival; of equal times the one that arrives later
     counts, except that only a newer arrival opens what was pulled out. What the counter has done is moved by no status.
+    `dropped_off` says that the parcel began as a seller's drop-off: its first FOR PULL OUT is how it leaves the store
+    where it was dropped off, and says nothing to the buyer, whose store it has not reached.
     """
     trigger = trigger_of_status(reference.kind, status.status)
     if trigger is None or (reference.status_at is not None and status.at < reference.status_at):
+        return None
+    if dropped_off and trigger is Trigger.PULL_OUT and reference.state is State.NOT_READY:
         return None
     # An arrival is told of a parcel that has lapsed, too; the lapse is how it looks, not where it stands.
     standing = reference.state if trigger is Trigger.ARRIVE else reference.state_at(now)

@@ -32,6 +32,8 @@ class Reference:
     """Time of the newest ECMS status that moved this reference; older ones are late arrivals."""
     done_store: str | None
     done_by: UUID | None
+    receipt_remarks: str = ""
+    """What the merchant wants on the receipt; `|` begins a new line (7-CONNECT's `receiptRemarks`)."""
 
     def state_at(self, now: datetime) -> State:
         """The state as anybody outside sees it: NOT_READY and OPEN lapse at `expires_at`."""
@@ -56,6 +58,7 @@ class Reference:
             self.status_at,
             store_id,
             transaction_id,
+            self.receipt_remarks,
         )
 
 

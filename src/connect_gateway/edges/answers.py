@@ -146,7 +146,9 @@ def reversed_body(keys: Keys, transaction: Transaction, reference: Reference | N
     body["occurredAt"] = format_time(transaction.occurred_at)
     body["reversedAt"] = format_time(transaction.reversed_at)
     body["reason"] = transaction.reversal_reason
-    body["verdict"] = verdicts.of_reversal(None if request is None else request.type).as_json()
+    body["verdict"] = verdicts.of_reversal(
+        None if request is None else request.type, cash_taken=transaction.amount_due > 0
+    ).as_json()
     return body
 
 
@@ -194,6 +196,7 @@ def receipt_of(keys: Keys, transaction: Transaction, reference: Reference | None
         amount_due=transaction.amount_due,
         amount_tendered=request.amount_tendered,
         change=transaction.change,
+        remarks="" if reference is None else reference.receipt_remarks,
         occurred_at=transaction.occurred_at,
         verification_code=keys.verification_code(verified_text(transaction, request.type, request.reference)),
         copy=copy,

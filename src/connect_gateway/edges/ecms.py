@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from connect_gateway.domain.codes import show_reference
-from connect_gateway.domain.money import MAX_CASH_CENTAVOS
+from connect_gateway.domain.money import MAX_CASH_CENTAVOS, format_amount
 from connect_gateway.domain.parcels import Status
 from connect_gateway.domain.states import ECMS_STATUSES, PARCEL_KINDS, Kind
 from connect_gateway.edges.gateway import Gateway
@@ -25,6 +25,7 @@ from connect_gateway.edges.parsing import (
     MobileField,
     ReasonField,
     ReferenceField,
+    RemarksField,
     StatusField,
     StoreField,
     TrackingField,
@@ -47,7 +48,7 @@ class ReferenceRequest(Message):
 
     model_config = Message.model_config | {"alias_generator": to_camel}
 
-    kind: Literal["PAY_AND_CLAIM", "CLAIM", "RETURN"]
+    kind: Literal["PAY_AND_CLAIM", "CLAIM", "PAY", "RETURN", "DROP_OFF"]
     tracking_number: TrackingField
     merchant_code: MerchantCodeField
     merchant: MerchantField
@@ -57,6 +58,7 @@ class ReferenceRequest(Message):
     store_id: StoreField | None = None
     mobile_number: MobileField | None = None
     description: DescriptionField = ""
+    receipt_remarks: RemarksField = ""
     expires_at: EitherMomentField | None = None
     reference: ReferenceField | None = None
 
@@ -98,6 +100,7 @@ class EcmsEdge:
             merchant=message.merchant,
             merchant_reference=message.merchant_reference,
             description=message.description,
+            receipt_remarks=message.receipt_remarks,
             amount_due=_amount_of(kind, message),
             store_id=_store_of(kind, message),
             expires_at=message.expires_at,
@@ -127,9 +130,7 @@ def _amount_of(kind: Kind, message: ReferenceRequest) -> int:
     """The amount due; a parcel never silently turns from COD into prepaid."""
     amount = message.amount
     if kind not in PARCEL_KINDS:
-        if message.payment_type is not None or amount:
-            raise Problem("payment-type-mismatch", f"paymentType and amount have no part in {kind}")
-        return 0
+        return _amount_without_parcel(kind, message)
     expected = "COD" if kind is Kind.PAY_AND_CLAIM else "PREPAID"
     if message.payment_type is None or amount is None:
         raise malformed("paymentType and amount are needed for a parcel", "paymentType")
@@ -139,6 +140,22 @@ def _amount_of(kind: Kind, message: ReferenceRequest) -> int:
         raise Problem("payment-type-mismatch", "PREPAID demands an amount of 0.00")
     if kind is Kind.PAY_AND_CLAIM and not 0 < amount <= MAX_CASH_CENTAVOS:
         raise Problem("payment-type-mismatch", "COD demands an amount over 0.00 and at most 4000.00")
+    return amount
+
+
+def _amount_without_parcel(kind: Kind, message: ReferenceRequest) -> int:
+    amount = message.amount
+    if message.payment_type is not None:
+        raise Problem("payment-type-mismatch", f"paymentType has no part in {kind}")
+    if kind is Kind.RETURN:
+        if amount:
+            raise Problem("payment-type-mismatch", "a return costs nothing")
+        return 0
+    if amount is None:
+        raise malformed(f"amount is needed for {kind}", "amount")
+    lowest = 1 if kind is Kind.PAY else 0
+    if not lowest <= amount <= MAX_CASH_CENTAVOS:
+        raise Problem("payment-type-mismatch", f"{kind} demands an amount from {format_amount(lowest)} to 4000.00")
     return amount
 
 

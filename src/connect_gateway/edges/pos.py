@@ -2,11 +2,11 @@
 
 import re
 from time import monotonic
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, Self, assert_never
 
 import structlog
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from connect_gateway.domain import attempts, decide, verdicts
@@ -15,6 +15,7 @@ from connect_gateway.domain.refusals import Code, Refusal
 from connect_gateway.domain.states import TransactionType
 from connect_gateway.domain.verdicts import Verdict
 from connect_gateway.edges import answers, papers, patterns
+from connect_gateway.edges.dropoffs import quote_of
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import body_of, in_time, read_body
 from connect_gateway.edges.parsing import (
@@ -89,6 +90,14 @@ class Claim(_Transaction):
     stand_in: Annotated[StandInMessage | None, Field()] = None
 
 
+class Pay(_Transaction):
+    """PAY: cash for something that is not handed out here."""
+
+    type: Literal["PAY"]
+    tender: Literal["CASH"]
+    amount_tendered: AmountField
+
+
 class AcceptReturn(_Transaction):
     """ACCEPT_RETURN: a returned parcel is taken in."""
 
@@ -96,10 +105,29 @@ class AcceptReturn(_Transaction):
     tracking_number: Annotated[LabelField | None, Field()] = None
 
 
-TRANSACTION_MESSAGES: dict[str, type[Collect] | type[Claim] | type[AcceptReturn]] = {
+class DropOff(_Transaction):
+    """DROP_OFF: a seller's parcel is taken in, with cash where there is a fee."""
+
+    type: Literal["DROP_OFF"]
+    tracking_number: Annotated[LabelField | None, Field()] = None
+    tender: Annotated[Literal["CASH"] | None, Field()] = None
+    amount_tendered: Annotated[AmountField | None, Field()] = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.tender is None) != (self.amount_tendered is None):
+            raise ValueError("tender and amountTendered go together")
+        return self
+
+
+TransactionMessage = Collect | Claim | Pay | AcceptReturn | DropOff
+
+TRANSACTION_MESSAGES: dict[str, type[TransactionMessage]] = {
     "COLLECT": Collect,
     "CLAIM": Claim,
+    "PAY": Pay,
     "ACCEPT_RETURN": AcceptReturn,
+    "DROP_OFF": DropOff,
 }
 
 
@@ -168,12 +196,16 @@ class PosEdge:
             shift=message.shift,
             business_date=message.business_date,
             clerk=message.clerk,
-            tracking_number=message.tracking_number,
-            tender=message.tender if isinstance(message, Collect) else None,
-            amount_tendered=message.amount_tendered if isinstance(message, Collect) else None,
+            tracking_number=None if isinstance(message, Pay) else message.tracking_number,
+            tender=None if isinstance(message, Claim | AcceptReturn) else message.tender,
+            amount_tendered=None if isinstance(message, Claim | AcceptReturn) else message.amount_tendered,
             stand_in=_told(message),
         )
-        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id), waited_s)
+        quote = None
+        if command.type is TransactionType.DROP_OFF:
+            quote = await quote_of(self._gateway, client, store_id, transaction_id, command.reference)
+            waited_s = monotonic() - began
+        outcome = await self._gateway.counter.submit(CounterCommand(command, client.client_id, quote), waited_s)
         self._gateway.metrics.decided(command.type, type(outcome).__name__.lower())
         return await self._performed(client, command, outcome)
 
@@ -283,7 +315,7 @@ class PosEdge:
                 _log.warning("attempt-not-counted", client_id=client.client_id, error=str(error))
 
 
-def parse_transaction(raw: bytes) -> Collect | Claim | AcceptReturn:
+def parse_transaction(raw: bytes) -> TransactionMessage:
     """A transaction out of hostile bytes."""
     body = parse_json(raw)
     type_ = body.get("type")
@@ -293,9 +325,9 @@ def parse_transaction(raw: bytes) -> Collect | Claim | AcceptReturn:
     return validate(message, body)
 
 
-def _told(message: Collect | Claim | AcceptReturn) -> StandIn | None:
+def _told(message: TransactionMessage) -> StandIn | None:
     """What a message says of a sale that has happened; only of a parcel that is handed out can it say so."""
-    if isinstance(message, AcceptReturn) or message.stand_in is None:
+    if not isinstance(message, Collect | Claim) or message.stand_in is None:
         return None
     return message.stand_in.told()
 

@@ -32,6 +32,7 @@ class NewReference:
     expires_at: datetime | None
     reference: str | None
     mobile: SealedMobile | None
+    receipt_remarks: str = ""
 
 
 class Conflict(Exception):
@@ -48,9 +49,11 @@ SELECT {REFERENCE_COLUMNS} FROM reference WHERE tracking_number = $1 ORDER BY re
 
 _INSERT = f"""
 INSERT INTO reference ({REFERENCE_COLUMNS}, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL, $13)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL, $13, $14)
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - columns of our own
+
+_INSERT_BOOKING = "INSERT INTO booking (booking_reference, reference) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
 _INSERT_CONTACT = """
 INSERT INTO contact (reference, key_version, mobile, mobile_index, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -100,10 +103,12 @@ async def insert_reference(connection: Connection, new: NewReference, now: datet
             made.state,
             made.expires_at,
             made.status_at,
+            made.receipt_remarks,
             now,
             timeout=STATEMENT_TIMEOUT_S,
         )
         if tag == "INSERT 0 1":
+            await _keep_booking(connection, made)
             await _keep_contact(connection, made.reference, new.mobile, now)
             return made
         if await connection.fetchval(
@@ -114,6 +119,16 @@ async def insert_reference(connection: Connection, new: NewReference, now: datet
         ):
             raise asyncpg.UniqueViolationError("the same parcel was entered at the same moment")
     raise Conflict("reference", "the reference belongs to another parcel")
+
+
+async def _keep_booking(connection: Connection, made: Reference) -> None:
+    """A drop-off is found at the kiosk by its booking's reference, so that no two of them may have the same."""
+    if made.kind is Kind.DROP_OFF:
+        tag = await connection.execute(
+            _INSERT_BOOKING, made.merchant_reference, made.reference, timeout=STATEMENT_TIMEOUT_S
+        )
+        if tag != "INSERT 0 1":
+            raise Conflict("merchantReference", "the booking's reference is another drop-off's")
 
 
 async def _keep_contact(connection: Connection, reference: str, mobile: SealedMobile | None, now: datetime) -> None:
@@ -145,6 +160,7 @@ def _reference_of_new(new: NewReference, reference: str) -> Reference:
         status_at=None,
         done_store=None,
         done_by=None,
+        receipt_remarks=new.receipt_remarks,
     )
 
 
@@ -168,15 +184,24 @@ async def purge_contacts(pool: Pool, before: datetime) -> int:
 _MOVE = "UPDATE reference SET state = $2, store_id = $3, status_at = $4 WHERE reference = $1 AND state = $5"
 
 
+# References of the parcel are locked before this row, so that two statuses of it come one after the other.
+_KEEP_PLACE = """
+INSERT INTO whereabouts (tracking_number, status, location, at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tracking_number) DO UPDATE SET status = excluded.status, location = excluded.location, at = excluded.at
+WHERE whereabouts.at <= excluded.at
+"""
+
+
 async def apply(pool: Pool, status: Status, now: datetime) -> bool:
     """Applies an ECMS status to every reference of the parcel; False where the parcel is not known."""
 
     async def work(connection: Connection) -> bool:
         rows = await connection.fetch(_BY_TRACKING, status.tracking_number, timeout=STATEMENT_TIMEOUT_S)
+        known_here = [reference_of(row) for row in rows]
+        dropped_off = any(known.kind is Kind.DROP_OFF for known in known_here)
         moves = []
-        for row in rows:
-            known = reference_of(row)
-            moved = apply_status(known, status, now)
+        for known in known_here:
+            moved = apply_status(known, status, now, dropped_off=dropped_off)
             if moved is not None:
                 await connection.execute(
                     _MOVE,
@@ -189,6 +214,9 @@ async def apply(pool: Pool, status: Status, now: datetime) -> bool:
                 )
                 moves.append((known, moved))
         await manifests.note(connection, moves, now)
+        if rows:
+            place = (status.tracking_number, status.status, status.location, status.at)
+            await connection.execute(_KEEP_PLACE, *place, timeout=STATEMENT_TIMEOUT_S)
         return bool(rows)
 
     return await in_transaction(pool, work, "status")

@@ -17,7 +17,7 @@ from connect_gateway.ledger.database import Row
 
 REFERENCE_COLUMNS = (
     "reference, kind, tracking_number, merchant_code, merchant, merchant_reference, description, "
-    "amount_due, store_id, state, expires_at, status_at, done_store, done_by"
+    "amount_due, store_id, state, expires_at, status_at, done_store, done_by, receipt_remarks"
 )
 
 
@@ -38,6 +38,7 @@ def reference_of(row: Iterable[Any]) -> Reference:
         status_at,
         done_store,
         done_by,
+        receipt_remarks,
     ) = row
     return Reference(
         reference,
@@ -54,6 +55,7 @@ def reference_of(row: Iterable[Any]) -> Reference:
         status_at,
         done_store,
         done_by,
+        receipt_remarks,
     )
 
 

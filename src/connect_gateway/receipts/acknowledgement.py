@@ -1,5 +1,6 @@
 """The acknowledgement receipt (AR) of a transaction, and the slip of its reversal."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -15,6 +16,7 @@ from connect_printing.paper import Bars, Paper, centre, pair, rule, styled, wrap
 _HEAD = [*centre("7-CONNECT"), *centre("ACKNOWLEDGEMENT RECEIPT")]
 _FOOT = wrap("This is an acknowledgement receipt, not an official receipt.")
 _RULE = rule()
+_TRACKING = re.compile("[0-9]{17,18}")
 _STRONG = ("Amount due", "Change", "CASH RETURNED", "AR No.")
 _TITLES = {
     TransactionType.COLLECT: centre("PAY & CLAIM"),
@@ -47,6 +49,7 @@ class Receipt:
     verification_code: str
     copy: int = 0
     reversed_at: datetime | None = None
+    remarks: str = ""
     stand_in_number: str | None = None
     """The receipt that the till itself gave for the sale, and `sold_at` its time: then there was no connection."""
     sold_at: datetime | None = None
@@ -77,6 +80,7 @@ def receipt_text(receipt: Receipt) -> list[str]:
         _RULE,
         *_money(receipt),
         _RULE,
+        *_remarks(receipt.remarks),
         *pair("Verification", receipt.verification_code),
         *_FOOT,
     ]
@@ -88,7 +92,8 @@ def receipt_paper(receipt: Receipt) -> Paper:
     The reference leads to what was done, the tracking number to where the parcel is.
     """
     bars = [Bars("CODE128", receipt.reference, show_reference(receipt.reference))]
-    if receipt.tracking_number:
+    if _TRACKING.fullmatch(receipt.tracking_number):
+        # Of a sale in dispute it may be anything that was scanned.
         bars.append(Bars("GS1-128", receipt.tracking_number, receipt.tracking_number))
     return styled(receipt_text(receipt), double=["7-CONNECT"], bold=_STRONG, bars=bars)
 
@@ -109,6 +114,13 @@ def _money(receipt: Receipt) -> list[str]:
         *pair("Cash", "PHP " + format_amount(receipt.amount_tendered)),
         *pair("Change", "PHP " + format_amount(receipt.change)),
     ]
+
+
+def _remarks(remarks: str) -> list[str]:
+    """What the merchant wants the customer to read; it ends with a rule of its own."""
+    if not remarks:
+        return []
+    return [*(line for part in remarks.split("|") for line in wrap(part)), _RULE]
 
 
 @lru_cache(maxsize=64)
