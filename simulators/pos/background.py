@@ -4,35 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from ..wire import WireClient
+from .assembly import Parts
 from .fetch import refresh_manifest
-from .forwarding import Forwarder
-from .link import Link
-from .manifest import ManifestStore
 from .recovery import Notices
-from .till import Till
 
 
 class Background:
     """Runs `sync` again and again: every `probe_s` while the gateway is away, else as often as the manifest says."""
 
-    def __init__(
-        self,
-        till: Till,
-        client: WireClient,
-        manifests: ManifestStore,
-        link: Link,
-        *,
-        forwarder: Forwarder,
-        notices: Notices,
-        told: Callable[[str], None],
-        probe_s: float,
-    ) -> None:
-        self._till = till
-        self._client = client
-        self._manifests = manifests
-        self._link = link
-        self._forwarder = forwarder
+    def __init__(self, parts: Parts, notices: Notices, told: Callable[[str], None], *, probe_s: float) -> None:
+        self._parts = parts
         self._notices = notices
         self._told = told
         self._probe_s = probe_s
@@ -59,22 +40,22 @@ class Background:
     async def sync(self) -> None:
         """One round: the manifest, which is a probe too; then, if somebody is there, everything that waits."""
         async with self._one_at_a_time:
-            await refresh_manifest(self._client, self._manifests)
-            if not self._link.away:
+            await refresh_manifest(self._parts.client, self._parts.stand_in.store)
+            if not self._parts.link.away:
                 await self._settle()
                 refused_too, self._came_back = self._came_back, False
-                if not await self._forwarder.forward(refused_too=refused_too):
+                if not await self._parts.forwarder.forward(refused_too=refused_too):
                     self._came_back = refused_too
             self._told("status")
 
     def _pause_s(self) -> float:
-        if self._link.in_doubt:
+        link, limits = self._parts.link, self._parts.stand_in.manifest.limits
+        if link.in_doubt:
             return min(1.0, self._probe_s)
-        limits = self._manifests.manifest.limits
-        return self._probe_s if self._link.away else float(limits.refresh_s if limits else 60)
+        return self._probe_s if link.away else float(limits.refresh_s if limits else 60)
 
     async def _settle(self) -> None:
-        self._notices.add(self._till.open_transactions)
-        for result in await self._till.resume():
+        self._notices.add(self._parts.till.open_transactions)
+        for result in await self._parts.till.resume():
             if result.transaction_id is not None:
                 self._told("recovered")

@@ -51,7 +51,7 @@ class Parcel:
         """Whether the scanned label is this parcel's: the number itself is not in the manifest."""
         label = self.shown["label"]
         salted = bytes.fromhex(label["salt"]) + tracking_number.encode()
-        return hashlib.sha256(salted).hexdigest() == label["digest"].lower()
+        return hashlib.sha256(salted).digest() == bytes.fromhex(label["digest"])
 
 
 class Manifest:

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from connect_printing import escpos as printer_language
-from connect_printing import picture
 from connect_printing.paper import Bars, Paper, styled, wrap
 
 from . import crashpoints
 from .results import Receipt, Result, read_receipt
 from .sales import digits
 
+# What draws and encodes papers takes long to import, and most commands print nothing: it is imported where it is used.
+# ruff: noqa: PLC0415
+
+_PORT = 9100
 _STRONG = ("Amount due", "Change", "CASH RETURNED", "CASH BACK", "AR No.", "Expected", "Counted", "Over", "Short")
 
 
@@ -45,12 +47,16 @@ def _fitted(line: str) -> list[str]:
 
 def png(paper: Paper) -> bytes:
     """The paper as a picture."""
+    from connect_printing import picture
+
     return picture.png(paper)
 
 
 def escpos(paper: Paper) -> bytes:
     """The paper as the bytes that a receipt printer takes."""
-    return printer_language.encode(paper)
+    from connect_printing.escpos import encode
+
+    return encode(paper)
 
 
 def text(paper: Paper) -> str:
@@ -88,7 +94,9 @@ class Printer:
 
     def _print(self, paper: Paper, name: str) -> None:
         if address := self._address():
-            printer_language.send(escpos(paper), *address)
+            from connect_printing.escpos import send
+
+            send(escpos(paper), *address)
         elif self.target.startswith("file:"):
             directory = Path(self.target.removeprefix("file:"))
             directory.mkdir(parents=True, exist_ok=True)
@@ -106,4 +114,4 @@ class Printer:
         parts = urlsplit(self.target)
         if parts.scheme != "tcp" or parts.hostname is None:
             return None
-        return parts.hostname, parts.port or printer_language.PORT
+        return parts.hostname, parts.port or _PORT

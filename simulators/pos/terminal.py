@@ -17,23 +17,20 @@ from connect_printing.paper import Paper
 from ..journal import Journal
 from ..wire import Clock, system_clock
 from . import drawer
+from .assembly import assemble
 from .background import Background
 from .config import TerminalConfig, read_config
 from .drawer import ShiftNotOpen
 from .forwarding import Forwarder
-from .link import Link
-from .manifest import ManifestStore
 from .offline import result_of_sale
 from .printing import Printer, paper_of, paper_of_lines
 from .recovery import Notice, Notices
 from .results import Outcome, Result
 from .sales import Sale, ShiftState
-from .standin import StandIn
 from .status import Status, limits_status, manifest_status
 from .till import Reason, StillOpen, Till, TillSettings
 from .training import TrainingGateway
 from .waiting import Conflict
-from .wirelog import LoggedClient, WireLog
 
 __all__ = ["Terminal", "TerminalConfig", "read_config"]
 
@@ -46,34 +43,20 @@ class Terminal:
 
     def __init__(self, config: TerminalConfig, clock: Clock = system_clock) -> None:
         self.config = config
-        self.wire = WireLog(clock, self._answered)
         self.printer = Printer(config.printer)
         self._clock = clock
-        self._link = Link(clock, changed=self._link_turned)
-        manifests = ManifestStore(config.data_dir, config.store_id, config.manifest_keys)
-        self._stand_in = StandIn(manifests, self._link, config.store_id, clock)
-        client = LoggedClient(
-            config.gateway,
-            config.client.client_id,
-            config.client.client_secret,
-            log=self.wire,
-            timeout_s=config.patience.timeout_s,
+        self._parts = assemble(
+            config,
+            self._settings(),
+            clock=clock,
+            watch=lambda _: self._tell("wire"),
+            turned=self._link_turned,
+            conflict=lambda: self._tell("conflict"),
         )
-        self._real = Till(
-            client, Journal(config.data_dir), self._settings(), clock, self._stand_in if config.stand_in else None
-        )
+        self.wire = self._parts.wire
+        self._real = self._parts.till
         self._notices = Notices(self._real.book)
-        self._forwarder = Forwarder(client, self._real.book, lambda: self._tell("conflict"))
-        self._background = Background(
-            self._real,
-            client,
-            manifests,
-            self._link,
-            forwarder=self._forwarder,
-            notices=self._notices,
-            told=self._tell,
-            probe_s=config.probe_s,
-        )
+        self._background = Background(self._parts, self._notices, self._tell, probe_s=config.probe_s)
         self._practice: tuple[Till, TrainingGateway] | None = None
         self._papers: OrderedDict[str, Paper] = OrderedDict()
         self._listeners: set[asyncio.Queue[str]] = set()
@@ -92,7 +75,7 @@ class Terminal:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._real.close()
+        await self._parts.close()
         if self._practice is not None:
             await self._practice[0].close()
 
@@ -181,7 +164,7 @@ class Terminal:
         till, shift = self._till, self.shift
         if till.open_transactions:
             raise StillOpen(till.open_transactions[0])
-        forwarder = Forwarder(self._practice[1], till.book) if self._practice is not None else self._forwarder
+        forwarder = Forwarder(self._practice[1], till.book) if self._practice is not None else self._parts.forwarder
         result = await drawer.close_shift(till.book, forwarder, counted, self.config.store_id, self._clock)
         if shift is not None:
             self._print(paper_of_lines(result.body["text"]), "close-" + "-".join(shift.key))
@@ -224,10 +207,10 @@ class Terminal:
         book = self._real.book
         now = self._clock()
         return Status(
-            online=not self._link.away,
-            since=self._link.since,
-            manifest=manifest_status(self._stand_in, now) if self.config.stand_in else None,
-            limits=limits_status(self._stand_in, book.queue) if self.config.stand_in else None,
+            online=not self._parts.link.away,
+            since=self._parts.link.since,
+            manifest=manifest_status(self._parts.stand_in, now) if self.config.stand_in else None,
+            limits=limits_status(self._parts.stand_in, book.queue) if self.config.stand_in else None,
             waiting=book.queue.count,
             waiting_amount=book.queue.total,
             closes_waiting=len(book.sales.closing),
@@ -242,7 +225,7 @@ class Terminal:
     @property
     def manifest_problem(self) -> str | None:
         """The code of what was wrong with the manifest that came last; None where nothing was."""
-        return self._stand_in.store.problem
+        return self._parts.stand_in.store.problem
 
     @property
     def recovered(self) -> list[Notice]:
@@ -333,12 +316,8 @@ class Terminal:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _answered(self, exchange: Any) -> None:
-        self._link.watch(exchange)
-        self._tell("wire")
-
     def _link_turned(self) -> None:
-        self._background.wake(came_back=not self._link.away)
+        self._background.wake(came_back=not self._parts.link.away)
         self._tell("status")
 
     def _tell(self, what: str) -> None:

@@ -257,7 +257,7 @@ class Till:
         known = self._book.sales.get(transaction_id)
         if known is not None and known.state != "OPEN":
             return result_of_sale(known)
-        request = {"type": kind, "reference": reference, **self._place(), **content}
+        request = {"type": kind, "reference": reference, **self.place(), **content}
         if (why := await self._refused_while_away(request)) is not None:
             return self._offline.refusal(request, why)
         unsettled = self._book.open_for_reference(reference)
@@ -265,7 +265,7 @@ class Till:
             raise StillOpen(unsettled.transaction_id)
         return await self._watched(self._book.begin(transaction_id, request), fresh=True)
 
-    def _place(self) -> dict[str, str]:
+    def place(self) -> dict[str, str]:
         """Terminal, shift, business date and clerk: those of the open shift, else those of the settings."""
         settings, shift = self._settings, self._book.sales.shift
         if shift is not None:

@@ -72,19 +72,20 @@ class TrainingGateway(WireClient):
         self, method: str, path: str, *, json: Any | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Answers as the gateway would, as far as a practising clerk can tell."""
+        sent: Mapping[str, Any] = json or {}
         match [method, *(unquote(part) for part in path.strip("/").split("/")[2:])]:
             case ["GET", "references", reference]:
                 return self._lookup(reference)
             case ["PUT", "transactions", transaction_id]:
-                return self._perform(transaction_id, json)
+                return self._perform(transaction_id, sent)
             case ["GET", "transactions", transaction_id] if transaction_id in self._answers:
                 return _answer(200, self._answers[transaction_id])
             case ["PUT", "transactions", transaction_id, "reversal"]:
-                return self._reverse(transaction_id, json)
+                return self._reverse(transaction_id, sent)
             case ["GET" | "POST", "receipts", number, *_] if number in self._receipts:
                 return self._receipt(number, again=method == "POST")
             case ["PUT", "shifts", _, _, _]:
-                return self._close(json)
+                return self._close(sent)
         return _refusal(404, "unknown", _HOLD)
 
     def _lookup(self, reference: str) -> Answer:

@@ -25,6 +25,7 @@ _GLYPHS = {
 }
 _BANDS = {
     Outcome.APPROVED: "bold black on green",
+    Outcome.STOOD_IN: "bold black on green",
     Outcome.FOUND: "bold black on green",
     Outcome.REVERSED: "bold black on yellow",
     Outcome.UNKNOWN: "bold black on yellow",
