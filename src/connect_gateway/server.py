@@ -28,6 +28,7 @@ from connect_gateway.edges.ecms import EcmsEdge
 from connect_gateway.edges.gateway import Gateway
 from connect_gateway.edges.http import BODY_LIMIT_BYTES, Runner, error_middleware
 from connect_gateway.edges.kiosk import KioskEdge
+from connect_gateway.edges.kiosk_parcels import KioskParcelsEdge
 from connect_gateway.edges.manifest import ManifestEdge
 from connect_gateway.edges.oauth import OAuthEdge
 from connect_gateway.edges.operating import OperatingEdge
@@ -217,6 +218,7 @@ def _application(gateway: Gateway) -> web.Application:
         ManifestEdge(gateway),
         ShiftEdge(gateway),
         KioskEdge(gateway),
+        KioskParcelsEdge(gateway),
         EcmsEdge(gateway),
         OperatingEdge(gateway),
         DisputeEdge(gateway),

@@ -1,4 +1,4 @@
-"""The kiosk edge (roles `kiosk` and `app`): return codes."""
+"""The kiosk edge (roles `kiosk` and `app`): return codes. Drop-offs and parcels stand in `kiosk_parcels.py`."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -107,20 +107,13 @@ class KioskEdge:
             if not same:
                 raise Problem("request-mismatch", "this requestId was sent before with other content")
             return json_response(_body(reference), 201, {"Idempotent-Replay": "true"})
-        await self._refuse_locked_out(client)
+        await refuse_locked_out(self._gateway, client)
         reach("dispense", "before-send")
         answer = await self._ask_ecms(message)
         reach("dispense", "after-answer")
         if answer.status not in (200, 201):
             raise await self._refusal(client, answer)
         return json_response(_body(await self._keep(client, asked, message, answer)), 201)
-
-    async def _refuse_locked_out(self, client: Client) -> None:
-        until = await clients.locked_until(self._gateway.pool, client.client_id)
-        seconds = attempts.seconds_left(until, self._gateway.now())
-        if seconds:
-            verdict = Verdict("NONE", "HOLD", "TOO MANY ATTEMPTS\nPLEASE WAIT")
-            raise problem_of(decide.locked_out(seconds), verdict)
 
     async def _ask_ecms(self, message: ReturnMessage) -> EcmsAnswer:
         body: dict[str, Any] = {
@@ -191,13 +184,22 @@ class KioskEdge:
 
     async def _find(self, request: web.Request) -> Reference:
         client = await self._gateway.authorize(request, "kiosk", "app")
-        await self._refuse_locked_out(client)
+        await refuse_locked_out(self._gateway, client)
         code = parse_path_reference(request.match_info["returnCode"])
         reference = await returns.by_code(self._gateway.pool, code)
         if reference is None:
             await clients.note_attempt(self._gateway.pool, client, unknown=True, now=self._gateway.now())
             raise _refuse("unknown-return", "no return has this code")
         return reference
+
+
+async def refuse_locked_out(gateway: Gateway, client: Client) -> None:
+    """429 for a kiosk that has named too many things that nobody knows."""
+    until = await clients.locked_until(gateway.pool, client.client_id)
+    seconds = attempts.seconds_left(until, gateway.now())
+    if seconds:
+        verdict = Verdict("NONE", "HOLD", "TOO MANY ATTEMPTS\nPLEASE WAIT")
+        raise problem_of(decide.locked_out(seconds), verdict)
 
 
 def return_request(keys: Keys, client_id: str, request_id: UUID, message: ReturnMessage) -> ReturnRequest:

@@ -25,6 +25,8 @@ STATUS_OF_CODE: dict[str, int] = {
     "unknown-shift": 404,
     "unknown-reconciliation": 404,
     "unknown-return": 404,
+    "unknown-booking": 404,
+    "unknown-parcel": 404,
     "unknown-identifier": 404,
     "unknown-task": 404,
     "unknown-dispute": 404,

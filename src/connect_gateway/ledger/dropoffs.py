@@ -71,8 +71,10 @@ async def print_label(pool: Pool, booking_reference: str, location: str, now: da
         found = _drop_off_of(row)
         if found.label_printed or found.reference.state_at(now) is not State.OPEN:
             return found
-        await connection.execute(_PRINTED, booking_reference, now, timeout=STATEMENT_TIMEOUT_S)
-        await events.insert(connection, [_event(found.reference, location, now)])
+        # What was read of the booking may be from before the reference's lock was waited for: the update decides.
+        tag = await connection.execute(_PRINTED, booking_reference, now, timeout=STATEMENT_TIMEOUT_S)
+        if tag == "UPDATE 1":
+            await events.insert(connection, [_event(found.reference, location, now)])
         return DropOff(found.reference, found.destination_store_id, label_printed=True)
 
     return await in_transaction(pool, work, "label")
