@@ -170,14 +170,17 @@ class RunningSandbox:
 def start_sandbox(home: Path) -> Iterator[Callable[..., RunningSandbox]]:
     """Starts a sandbox with further options and waits for its line; what still runs then is stopped after.
 
-    Temporary sandboxes live under the fixture `home`.
+    Temporary sandboxes live under the fixture `home`. `pages`: with what is served to browsers.
     """
     started: list[RunningSandbox] = []
 
-    def start(*options: str, executable: Path | None = None, cwd: Path = home) -> RunningSandbox:
+    def start(*options: str, executable: Path | None = None, cwd: Path = home, pages: bool = False) -> RunningSandbox:
         program = [str(executable)] if executable else [sys.executable, "-m", "connect_gateway"]
         sandbox = RunningSandbox(
-            [*program, "sandbox", "--json", *options], cwd, {"TMPDIR": str(home)}, home / "sandbox.stderr"
+            [*program, "sandbox", "--json", "--pages" if pages else "--no-pages", *options],
+            cwd,
+            {"TMPDIR": str(home)},
+            home / "sandbox.stderr",
         )
         started.append(sandbox)
         return sandbox

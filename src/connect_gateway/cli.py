@@ -73,9 +73,10 @@ def sandbox(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when all is ready.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Keep everything here; without it nothing is kept.")] = None,
+    pages: Annotated[bool, typer.Option(help="With the till, the kiosk and ECMS's console in the browser.")] = True,
 ) -> None:
     """Run a database, the ECMS simulator and the gateway on loopback, with clients, to develop against."""
-    run_sandbox(data_dir, as_json=json)
+    run_sandbox(data_dir, as_json=json, pages=pages)
 
 
 @app.command(name="migrate")

@@ -7,13 +7,14 @@ PostgreSQL knows no such pipe; whoever starts on the same directory next stops i
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from connect_gateway.processes import (
     write_private,
 )
 from connect_gateway.sandbox_seed import seed
-from connect_gateway.sandbox_state import SandboxState, ecms_config, load_state
+from connect_gateway.sandbox_state import SandboxState, ecms_config, load_state, pages_config
 from connect_gateway.temporary import temporary_home
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ _KEPT_PORT_S = 20.0
 _READY_WITHIN_S = 60.0
 _RESTART_AFTER_S = 1.0
 _GATEWAY_STOP_S = 20.0
-_ECMS_STOP_S = 10.0
+_OTHERS_STOP_S = 10.0
+_PAGES = {"till": "connect_simulators.pos", "kiosk": "connect_simulators.kiosk"}
+"""The programs that serve pages of their own."""
 
 
 class Child:
@@ -101,37 +104,40 @@ class Child:
 class Sandbox:
     """All the programs of one sandbox, in one directory, which the caller has locked."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, pages: bool = False) -> None:
         self._home = home
+        self._pages = _PAGES if pages else {}
         self._postgres = EmbeddedPostgres(home / "postgres", keep_port=True)
         self._gateway: Child | None = None
-        self._ecms: Child | None = None
+        self._others: list[Child] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._life_line, self._life_line_held = os.pipe()
 
     async def start(self) -> dict[str, Any]:
         """Starts everything and returns what the sandbox's line says. Raises StartError; then call `stop`."""
-        for name in ("logs", "ecms"):
+        for name in ("logs", "ecms", *self._pages):
             (self._home / name).mkdir(mode=0o700, exist_ok=True)
         state = load_state(self._home)
-        for port in (state.ports.gateway, state.ports.ecms, state.ports.ecms_control):
+        served = {"ecms": (state.ports.ecms, state.ports.ecms_control)} | {
+            name: (getattr(state.ports, name),) for name in self._pages
+        }
+        for port in (state.ports.gateway, *(port for ports in served.values() for port in ports)):
             if not await port_becomes_free(port, _KEPT_PORT_S):
                 raise StartError(f"this sandbox's port {port} is taken by another program")
         database_url = await self._postgres.start()
         await migrate(database_url)
         await _ensure_clients(database_url, state)
         self._gateway = self._gateway_child(state, database_url)
-        self._ecms = self._ecms_child(state)
-        for child in (self._gateway, self._ecms):
+        self._others = [self._ecms_child(state), *(self._pages_child(state, name) for name in self._pages)]
+        for child in (self._gateway, *self._others):
             child.start(self._life_line)
-        await _wait_until_ready(self._gateway, self._ecms, state)
+        await _wait_until_ready(self._gateway, state.ports.gateway, {c: served[c.name] for c in self._others})
         await seed(database_url, self._home / "keys.json", state.clients["kiosk"].client_id)
         self._keepers = [
             asyncio.create_task(self._postgres.keep()),
-            asyncio.create_task(self._keep(self._gateway)),
-            asyncio.create_task(self._keep(self._ecms)),
+            *(asyncio.create_task(self._keep(child)) for child in (self._gateway, *self._others)),
         ]
-        return {
+        facts = {
             "gateway": f"http://127.0.0.1:{state.ports.gateway}",
             "ecms": f"http://127.0.0.1:{state.ports.ecms}",
             "ecmsControl": f"http://127.0.0.1:{state.ports.ecms_control}",
@@ -139,6 +145,11 @@ class Sandbox:
             "gatewayPid": self._gateway.pid,
             "clients": state.printed_clients(),
         }
+        if self._pages:
+            facts["pages"] = {name: f"http://127.0.0.1:{served[name][0]}/" for name in self._pages} | {
+                "ecms": f"{facts['ecmsControl']}/console/"
+            }
+        return facts
 
     async def stop(self) -> None:
         """Stops everything, the database last, so that nobody misses it. Also after a start that failed."""
@@ -147,8 +158,7 @@ class Sandbox:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         if self._gateway is not None:
             await self._gateway.stop(_GATEWAY_STOP_S)
-        if self._ecms is not None:
-            await self._ecms.stop(_ECMS_STOP_S)
+        await asyncio.gather(*(child.stop(_OTHERS_STOP_S) for child in self._others))
         await self._postgres.stop()
         for handle in (self._life_line, self._life_line_held):
             os.close(handle)
@@ -175,6 +185,11 @@ class Sandbox:
         command = ["connect_simulators.ecms", "serve", "--config", str(config_file)]
         return Child("ecms", command, _environment({}), self._home)
 
+    def _pages_child(self, state: SandboxState, name: str) -> Child:
+        config_file = self._home / name / "config.json"
+        write_private(config_file, json.dumps(pages_config(state, name, self._home / name / "state"), indent=1))
+        return Child(name, [self._pages[name], "serve", "--config", str(config_file)], _environment({}), self._home)
+
     async def _keep(self, child: Child) -> None:
         while True:
             status = await child.died()
@@ -193,8 +208,8 @@ async def _ensure_clients(database_url: str, state: SandboxState) -> None:
     now = SystemClock().now()
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
-        for role in ("pos", "kiosk", "ecms", "app", "admin"):
-            client = state.clients[role]
+        roles = {role: client for role, client in state.clients.items() if role != "merchant"}
+        for role, client in (*roles.items(), ("pos", state.till_in_browser)):
             await ensure_client(
                 connection,
                 client_id=client.client_id,
@@ -208,26 +223,27 @@ async def _ensure_clients(database_url: str, state: SandboxState) -> None:
         await connection.close()
 
 
-async def _wait_until_ready(gateway: Child, ecms: Child, state: SandboxState) -> None:
-    """Waits until the gateway says that it is ready and the ECMS simulator listens on both of its ports."""
-    waiting_for = gateway.name
-    try:
-        async with asyncio.timeout(_READY_WITHIN_S), aiohttp.ClientSession() as session:
-            while not await _is_ready(session, state.ports.gateway):
-                gateway.check()
-                ecms.check()
-                await asyncio.sleep(0.05)
-            waiting_for = ecms.name
-            for port in (state.ports.ecms, state.ports.ecms_control):
-                while not await _listens(port):
-                    ecms.check()
-                    await asyncio.sleep(0.05)
-    except TimeoutError:
-        log = tail((gateway if waiting_for == gateway.name else ecms).log_file)
-        raise StartError(f"{waiting_for} is not ready after {_READY_WITHIN_S:.0f} s:\n{log}") from None
+async def _wait_until_ready(gateway: Child, gateway_port: int, others: dict[Child, tuple[int, ...]]) -> None:
+    """Waits until the gateway says that it is ready and each of the others listens on all of its ports."""
+    async with aiohttp.ClientSession() as session:
+        await _wait_for(gateway, lambda: _is_ready(session, gateway_port))
+    for child, ports in others.items():
+        for port in ports:
+            await _wait_for(child, functools.partial(_listens, port))
     # Whoever answered has to be ours, not a stranger on the same port.
-    gateway.check()
-    ecms.check()
+    for child in (gateway, *others):
+        child.check()
+
+
+async def _wait_for(child: Child, is_ready: Callable[[], Awaitable[bool]]) -> None:
+    try:
+        async with asyncio.timeout(_READY_WITHIN_S):
+            while not await is_ready():
+                child.check()
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        said = f"{child.name} is not ready after {_READY_WITHIN_S:.0f} s:\n{tail(child.log_file)}"
+        raise StartError(said) from None
 
 
 async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
@@ -260,14 +276,14 @@ async def _home(data_dir: Path | None) -> AsyncIterator[Path]:
         yield data_dir
 
 
-async def _run(data_dir: Path | None, *, as_json: bool) -> None:
+async def _run(data_dir: Path | None, *, as_json: bool, pages: bool) -> None:
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # nohup has SIGHUP ignored, and so it stays.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
     async with _home(data_dir) as home:
-        sandbox = Sandbox(home)
+        sandbox = Sandbox(home, pages=pages)
         try:
             starting = asyncio.create_task(sandbox.start())
             stopping = asyncio.create_task(asked_to_stop.wait())
@@ -284,23 +300,28 @@ async def _run(data_dir: Path | None, *, as_json: bool) -> None:
             await sandbox.stop()
 
 
-def run_sandbox(data_dir: Path | None, *, as_json: bool) -> None:
+def run_sandbox(data_dir: Path | None, *, as_json: bool, pages: bool = True) -> None:
     """Runs a sandbox until SIGTERM or SIGINT; once it is ready, prints its line, or its text for people.
+
+    `pages`: with the till, the kiosk and ECMS's console in the browser.
 
     Raises StartError if it cannot be started. Nothing stays behind but a `data_dir` that was asked for.
     """
     if data_dir is not None:
         data_dir = data_dir.absolute()
         data_dir.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_run(data_dir, as_json=as_json))
+    asyncio.run(_run(data_dir, as_json=as_json, pages=pages))
 
 
 def _for_people(facts: dict[str, Any], home: Path) -> str:
     """The line's facts, and what to do with them."""
     pos = facts["clients"]["pos"]
+    names = {"till": "the till", "kiosk": "the kiosk", "ecms": "ECMS's console"}
+    pages = [f"  {names[name]:<14} {url}" for name, url in facts.get("pages", {}).items()]
     lines = [
         "The sandbox is ready. Ctrl-C stops it.",
         "",
+        *(["In the browser:", *pages, ""] if pages else []),
         f"  gateway        {facts['gateway']}   (process {facts['gatewayPid']})",
         f"  ECMS           {facts['ecms']}",
         f"  its control    {facts['ecmsControl']}",

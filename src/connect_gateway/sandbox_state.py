@@ -29,6 +29,8 @@ class Ports(_Kept):
     gateway: int
     ecms: int
     ecms_control: int
+    till: int = Field(default_factory=choose_port)
+    kiosk: int = Field(default_factory=choose_port)
 
 
 def _secret() -> str:
@@ -63,6 +65,10 @@ class SandboxState(_Kept):
     clients: dict[str, Client] = Field(default_factory=_clients)
     gateway_at_ecms: Client = Field(default_factory=lambda: Client(client_id="connect-gateway"))
     second_merchant: Client = Field(default_factory=lambda: Client(client_id="demo-merchant-2", merchant_code="002"))
+    till_in_browser: Client = Field(
+        default_factory=lambda: Client(client_id="demo-pos-2", store_id=STORE_ID, pos=str(POS + 1))
+    )
+    """A terminal of its own, so that the browser's till and one under development share no shift and no journal."""
 
     def printed_clients(self) -> dict[str, dict[str, str]]:
         """The clients as the sandbox's line shows them, each with the fields that it has."""
@@ -82,18 +88,34 @@ def load_state(home: Path) -> SandboxState:
             raise StartError(f"{file} cannot be read: {error}") from error
     else:
         state = SandboxState(ports=_choose_ports())
-        write_private(file, state.model_dump_json(by_alias=True, indent=1, exclude_none=True))
+    # Also where it was there: an earlier version of this program may not have decided everything.
+    write_private(file, state.model_dump_json(by_alias=True, indent=1, exclude_none=True))
     write_private(home / "credentials.json", json.dumps(state.printed_clients(), indent=1))
     return state
 
 
 def _choose_ports() -> Ports:
     chosen: list[int] = []
-    while len(chosen) < 3:
+    while len(chosen) < len(Ports.model_fields):
         port = choose_port()
         if port not in chosen:
             chosen.append(port)
-    return Ports(gateway=chosen[0], ecms=chosen[1], ecms_control=chosen[2])
+    return Ports(**dict(zip(Ports.model_fields, chosen, strict=True)))
+
+
+def pages_config(state: SandboxState, simulator: str, data_dir: Path) -> dict[str, Any]:
+    """The configuration of the pages of one simulator, `till` or `kiosk`."""
+    client, port = {
+        "till": (state.till_in_browser, state.ports.till),
+        "kiosk": (state.clients["kiosk"], state.ports.kiosk),
+    }[simulator]
+    return {
+        "host": "127.0.0.1",
+        "port": port,
+        "gateway": f"http://127.0.0.1:{state.ports.gateway}",
+        "client": client.model_dump(by_alias=True, exclude_none=True),
+        "dataDir": str(data_dir),
+    }
 
 
 def ecms_config(state: SandboxState, data_file: Path) -> dict[str, Any]:
