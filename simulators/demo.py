@@ -89,12 +89,15 @@ class Ended:
 
 
 @contextlib.asynccontextmanager
-async def running_sandbox(home: Path) -> AsyncIterator[tuple[dict[str, Any], asyncio.subprocess.Process]]:
+async def running_sandbox(
+    home: Path, data_dir: Path | None = None
+) -> AsyncIterator[tuple[dict[str, Any], asyncio.subprocess.Process]]:
     """A sandbox of the demonstration's own, and the line of JSON that it printed; stopped at the end."""
     log_file = home / "sandbox.log"
+    where = () if data_dir is None else ("--data-dir", str(data_dir))
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "connect_gateway", "sandbox", "--json"),
+            *(sys.executable, "-P", "-m", "connect_gateway", "sandbox", "--json", *where),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,

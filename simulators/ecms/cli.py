@@ -17,7 +17,9 @@ from ..wire import Answer, NoAnswer, WireClient, load_credentials
 from .config import Config, read_config
 from .control import Control
 from .database import DatabaseInUse
+from .driving_cli import job, scan
 from .merchant_cli import merchant
+from .month.command import month
 from .server import serve as serve_simulator
 from .timeline import print_parcel
 
@@ -46,6 +48,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the answer as it came.
 TrackingNumber = Annotated[str, typer.Argument(help="The parcel's tracking number.")]
 
 app.command()(merchant)
+app.command()(scan)
+app.command()(job)
+app.command()(month)
 
 DEFAULT_URL = "http://127.0.0.1:8086"
 DEFAULT_CONTROL_URL = "http://127.0.0.1:8087"
@@ -256,17 +261,26 @@ def faults(
 @app.command()
 def clock(
     now: Annotated[str | None, typer.Argument(help="RFC 3339, such as 2026-11-22T08:00:00+08:00.")] = None,
+    *,
+    to: Annotated[str | None, typer.Option("--set", help="The same as the argument.")] = None,
     advance_seconds: Annotated[int | None, typer.Option()] = None,
+    speed: Annotated[int | None, typer.Option(help="How many seconds pass in one, 1 to 86400.")] = None,
     control_url: ControlUrl = DEFAULT_CONTROL_URL,
     as_json: Json = False,
 ) -> None:
-    """Set the simulator's time, and in the sandbox the gateway's; without a time, show it."""
-    body = {"now": now} if now is not None else {"advanceSeconds": advance_seconds}
-    if now is None and advance_seconds is None:
-        answer = _control(control_url, "GET", "/clock")
-    else:
-        answer = _control(control_url, "PUT", "/clock", body)
-    _show(answer, as_json, lambda result: str(result.get("now")))
+    """Set the simulator's time, and in the sandbox the gateway's; ECMS's jobs on the way are run. Without options,
+    show it.
+    """
+    named = {"now": now or to, "advanceSeconds": advance_seconds, "speed": speed}
+    body = {name: value for name, value in named.items() if value is not None}
+    answer = _control(control_url, "PUT", "/clock", body) if body else _control(control_url, "GET", "/clock")
+    _show(answer, as_json, _show_clock)
+
+
+def _show_clock(clock: dict[str, Any]) -> str:
+    job_, speed = clock["nextJob"], clock["speed"]
+    pace = "" if speed == 1 else f", {speed} times as fast"
+    return f"{clock['now']}{pace}; next: {job_['job']} at {job_['at']}"
 
 
 def _is_nothing(amount: str) -> bool:

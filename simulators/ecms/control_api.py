@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiohttp import web
 from aiohttp_sse import sse_response
@@ -27,7 +27,7 @@ from .parcels import parcels_with_untold
 from .scans import advance, scan
 from .schedule import next_run
 from .settings import keep_clock, keep_return_codes
-from .simulator import SIMULATOR, read_body
+from .simulator import SIMULATOR, Simulator, read_body
 from .views import ParcelFilter, find_parcels, show_parcel
 
 GATEWAY_PATIENCE_S = 10.0
@@ -175,14 +175,19 @@ async def set_clock(request: web.Request) -> web.StreamResponse:
         moment = before + timedelta(seconds=asked.advance_seconds or 0)
     if not EARLIEST <= moment <= LATEST:
         raise Refusal(400, "advanceSeconds: the time must lie between 2000 and 2100")
-    simulator.clock.set(moment, asked.speed)
+    await turn_clock(simulator, moment, asked.speed)
+    return await show_clock(request)
+
+
+async def turn_clock(simulator: Simulator, moment: datetime, speed: int | None) -> None:
+    """Makes `moment` the present one and runs the jobs until then; `Refusal` 503 while the gateway is away."""
+    simulator.clock.set(moment, speed)
     await simulator.database.run(lambda connection: keep_clock(connection, simulator.clock))
     if simulator.config.sandbox:
         simulator.notifier.tell_clock()
         if not await simulator.notifier.clock_told(GATEWAY_PATIENCE_S):
             raise Refusal(503, "The simulator's time is set, but the gateway has not been told yet.")
     await simulator.jobs.catch_up()
-    return await show_clock(request)
 
 
 async def show_clock(request: web.Request) -> web.StreamResponse:

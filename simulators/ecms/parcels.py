@@ -288,8 +288,8 @@ def take_step(connection: sqlite3.Connection, parcel: Parcel, step: Step, now: d
         " WHERE tracking_number = ? AND state = ?",
         (
             step.target,
-            moment if step.target is State.DELIVERED_TO_WAREHOUSE else None,
-            moment if step.target in (State.DELIVERED_TO_STORE, State.DELIVERED_TO_STORE_SELLER) else None,
+            moment if step.target.status == State.DELIVERED_TO_WAREHOUSE else None,
+            moment if step.target.status == State.DELIVERED_TO_STORE else None,
             parcel.tracking_number,
             step.origin,
         ),

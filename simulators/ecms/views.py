@@ -156,7 +156,6 @@ def show_parcel(connection: sqlite3.Connection, tracking_number: str) -> dict[st
         "claimCode": show_code(parcel.claim_code),
         "returnCode": show_code(parcel.return_code),
         "label": parcel.label,
-        "readyAt": _ready_at(parcel),
         "pullOutAt": _pull_out_at(parcel),
         "expiresAt": _rfc3339(parcel.expires_at),
         "moves": [{"trigger": step.trigger, "status": step.target.status} for step in steps],
@@ -171,24 +170,28 @@ def show_code(code: str | None) -> str | None:
 
 
 def _summary(parcel: Parcel, *, told: bool) -> dict[str, Any]:
+    home = find_store(parcel.origin_store_id)
     kind = "RETURN" if parcel.is_return else "DROP_OFF" if parcel.is_drop_off else "SHIPMENT"
     return {
         "trackingNumber": parcel.tracking_number,
         "kind": kind,
         "flow": parcel.flow,
         "status": parcel.state.status,
+        "state": parcel.state,
         "merchantCode": parcel.merchant_code,
         "merchant": parcel.merchant,
         "merchantReference": parcel.merchant_reference,
         "bookingReference": parcel.booking_reference,
         "storeId": parcel.store_id,
         "zone": parcel.zone,
+        "homeZone": None if home is None else home.zone,
         "paymentType": parcel.payment_type,
         "amount": format_amount(parcel.amount_centavos),
         "flagged": parcel.flagged,
         "ended": has_ended(parcel.flow, parcel.state, regional=parcel.regional),
         "told": told,
         "since": _rfc3339(parcel.created_at),
+        "readyAt": _ready_at(parcel),
     }
 
 
