@@ -367,6 +367,7 @@ def http_problem(received: bytes, status: int) -> None:
 
 
 async def test_what_is_no_http(world: World) -> None:
+    """GEN-1."""
     put = f"PUT /pos/v1/transactions/{ID} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.till.token}\r\n".encode()
     body = json.dumps(transaction()).encode()
     chunked = b"Transfer-Encoding: chunked\r\n"
@@ -401,6 +402,17 @@ async def test_what_is_no_http(world: World) -> None:
             raise AssertionError(f"{name}: {received[:300]!r}") from error
     await nothing_is_stored(world)
     assert (await world.till.call("GET", "/healthz")).status == 200
+
+
+async def test_an_expectation_that_nobody_knows_is_passed_over(world: World) -> None:
+    """Found by fuzzing: the library answered it by itself with 417 and plain text."""
+    for expect, path in (("200-ok", "/pos/v1/nothing"), ("x" * 100, "/healthz/x"), ("", "/pos/v1/nothing")):
+        received = await exchange(world, f"GET {path} HTTP/1.1\r\nHost: x\r\nExpect: {expect}\r\n\r\n".encode())
+        http_problem(received, 404)
+    put = f"PUT /pos/v1/transactions/{ID} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.till.token}\r\n"
+    body = json.dumps(transaction())
+    received = await exchange(world, f"{put}Expect: 200-ok\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    http_problem(received, 404)
 
 
 async def test_chunks_that_are_none_on_every_path_that_takes_a_body(

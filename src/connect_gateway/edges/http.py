@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDictProxy
 
 from connect_gateway import logs
 from connect_gateway.domain import verdicts
@@ -210,6 +211,23 @@ class _Server(web.Server):
                 await self._empty.wait()
 
 
+def _without_expectations(make_request: Any) -> Any:
+    """Passes over an `Expect` that is not `100-continue`, as RFC 9110 (10.1.1) allows.
+
+    aiohttp answers it with a 417 of its own, as plain text and past every middleware.
+    """
+
+    def make(message: Any, *parts: Any) -> web.BaseRequest:
+        if message.headers.get("Expect", "100-continue").lower() != "100-continue":
+            headers = message.headers.copy()
+            del headers["Expect"]
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        made: web.BaseRequest = make_request(message, *parts)
+        return made
+
+    return make
+
+
 class Runner(web.AppRunner):
     """aiohttp's runner with connections that answer in problem documents and do not unpack compressed bodies."""
 
@@ -219,6 +237,8 @@ class Runner(web.AppRunner):
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=IDLE_OR_SLOW_HEADERS_S,
+            # What is left of a body that was refused unread is waited for as long as any body.
+            lingering_time=BODY_WITHIN_S,
             shutdown_timeout=shutdown_timeout_s,
         )
 
@@ -231,7 +251,7 @@ class Runner(web.AppRunner):
         made = await super()._make_server()
         return _Server(
             made.request_handler,
-            request_factory=made.request_factory,
+            request_factory=_without_expectations(made.request_factory),
             loop=asyncio.get_running_loop(),
             **made._kwargs,
         )
