@@ -78,14 +78,14 @@ class Wire:
         self._asking = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        # aiohttp sends PUT and GET a second time by itself where a connection that it used before breaks. A judge
-        # has to know what was sent, so no connection is used twice.
+        # A connection that was used before may belong to a gateway that has gone since.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S),
             skip_auto_headers=("Content-Type", "User-Agent", "Accept-Encoding"),
+            middlewares=(_send_once,),
         )
         return self
 
@@ -136,6 +136,18 @@ class Wire:
         if answer.status != 200 or not isinstance(token, str):
             raise NoToken(f"the client {client['clientId']} ({who}) gets no token: status {answer.status}")
         return token
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from sending GET and PUT a second time by itself where the connection breaks: a judge has to know
+    what was sent.
+
+    It repeats after its own kinds of error alone, so here they are turned into ours.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise NoAnswer(f"{type(error).__name__} {error}".strip()) from error
 
 
 def encode(raw: Any) -> bytes:
