@@ -5,12 +5,15 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from connect_gateway.domain import codes, money
+from connect_gateway.domain.records import Event, Payment
 from connect_gateway.domain.states import TransactionType
+from connect_gateway.ecms.messages import parse_ecms_time, status_body
 from connect_gateway.edges import parsing
 from connect_gateway.receipts.acknowledgement import Receipt, receipt_text
 from connect_gateway.receipts.slip import ReturnSlip, slip_barcodes, slip_text
@@ -178,9 +181,50 @@ def test_slips_byte_for_byte(vector: dict[str, Any]) -> None:
     assert slip_barcodes(slip) == vector["barcodes"]
 
 
+def event_of(body: dict[str, Any]) -> Event:
+    """The ledger's event that ECMS is told with this body."""
+    given = body.get("payment")
+    payment = given and Payment(
+        amount=money.parse_amount(given["amount"]),
+        receipt_number=given["receiptNumber"],
+        store_id=given["store"],
+        pos=int(given["pos"]),
+        shift=int(given["shift"]),
+        business_date=date.fromisoformat(given["bdate"]),
+    )
+    return Event(
+        event_id=UUID(body["eventId"]),
+        tracking_number=body["trackingNumber"],
+        merchant_reference=body["merchantReference"],
+        status=body["status"],
+        location=body["location"],
+        occurred_at=parse_ecms_time(body["timestamp"]),
+        reason=body.get("reason"),
+        return_code=body.get("returnCode", "").replace("-", "") or None,
+        payment=payment,
+    )
+
+
+@pytest.mark.parametrize(
+    "vector", [one for one in vectors("messages")["toEcms"] if one["valid"]], ids=lambda vector: vector["about"]
+)
+def test_events_are_told_to_ecms_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    assert status_body(event_of(vector["body"])) == vector["body"]
+
+
 def test_each_file_names_the_rules_that_it_is_about() -> None:
     spec = (files("connect_protocol") / "SPEC.md").read_text(encoding="utf-8")
-    for name in ("references", "amounts", "tracking-numbers", "fields", "times", "receipts", "slips"):
+    for name in (
+        "references",
+        "amounts",
+        "tracking-numbers",
+        "fields",
+        "times",
+        "receipts",
+        "slips",
+        "tokens",
+        "messages",
+    ):
         assert vectors(name)["rules"]
         for rule in vectors(name)["rules"]:
             assert f"- **{rule}** " in spec
