@@ -70,6 +70,7 @@ async def badly_packed(_server: EcmsServer, _request: web.Request) -> web.Stream
 
 
 async def redirect(_server: EcmsServer, _request: web.Request) -> web.StreamResponse:
+    """Which is not followed (REL-14)."""
     return web.Response(status=307, headers={"Location": "/accounts/oauth2/token"})
 
 
@@ -188,6 +189,7 @@ async def test_while_it_is_away_the_counter_works_and_one_probe_at_a_time_is_sen
 
 
 async def test_a_token_that_expires_for_all_at_once_is_renewed_once(world: World) -> None:
+    """REL-14."""
     server = world.ecms_server
     await world.till.collect(await world.ecms.ship_to_store())
     await world.noted()

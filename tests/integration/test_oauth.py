@@ -204,6 +204,7 @@ async def test_a_refresh_token_lasts_thirty_days(world: World) -> None:
 
 
 async def test_a_client_that_is_disabled_is_shut_out_within_a_second(world: World) -> None:
+    """OAU-12."""
     other = await world.partner(Till, "till-2", "pos", "0166", None)
     mine = granted(await ask(world, form=CREDENTIALS))
     assert await opens(world, mine["access_token"]) == 404
@@ -291,7 +292,7 @@ async def test_a_till_bound_to_a_terminal_speaks_for_it_alone(world: World) -> N
     unbound = await world.partner(Till, "back-office", "pos", "0166", None)
     paid = await unbound.collect(parcel, pos="2")
     assert paid.status == 201
-    # What another terminal did, this one may look at but not undo.
+    # What another terminal did, this one may look at but not undo (POS-31).
     done = paid.json["transactionId"]
     assert (await world.till.inquire(done)).raw == paid.raw
     refusal(await world.till.reverse(done, "TIMEOUT"), 403, "wrong-terminal")

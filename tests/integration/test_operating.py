@@ -131,6 +131,7 @@ async def test_a_refusal_is_a_task_whatever_ecms_says(world: World) -> None:
 
 
 async def test_what_is_tried_in_vain_is_shown_and_goes_by_itself_in_the_end(world: World) -> None:
+    """REL-9."""
     world.ecms_server.answers["status"] = [(200, {"errorCode": "500", "message": "later"})]
     parcel = await world.ecms.ship_to_store()
     await world.till.collect(parcel)
@@ -154,6 +155,7 @@ async def test_what_is_tried_in_vain_is_shown_and_goes_by_itself_in_the_end(worl
 
 
 async def test_a_store_that_guesses_all_day_raises_one_alarm_that_a_person_closes(world: World) -> None:
+    """ATT-6."""
     await world.fetch(
         "INSERT INTO attempt (client_id, attempt_id, at, unknown, store_id)"
         " SELECT 'till', gen_random_uuid(), now() - interval '2 hours', false, '0166' FROM generate_series(1, 98)"

@@ -128,6 +128,7 @@ async def test_a_merchant_cannot_cancel_anothers_shipment(ecms: Ecms) -> None:
 
 
 async def test_a_claim_is_applied_once_and_wins_over_a_cancellation(ecms: Ecms) -> None:
+    """REL-10."""
     number = await ecms.shipment()
     await ecms.post("shop-a", "/ecms/api/v1/cancelShipments", {"trackingNumber": number})
     event = {"eventId": "event-1", "payment": PAYMENT}

@@ -26,6 +26,7 @@ BOTH = [("CODE128", REFERENCE), ("GS1-128", TRACKING)]
 
 
 def test_a_picture_of_a_paper_reads_back() -> None:
+    """RCP-12."""
     data = picture.png(PAPER)
     image = Image.open(io.BytesIO(data))
     assert image.width == 639  # 80 mm

@@ -14,7 +14,9 @@ from connect_simulators.pos.cli import app as pos_sim
 
 from connect_gateway import reference_docs
 from connect_gateway.domain.refusals import Code
+from connect_gateway.domain.states import ECMS_STATUSES
 from connect_gateway.edges.problems import STATUS_OF_CODE
+from connect_gateway.openapi_operations import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(str(files("connect_gateway")))
@@ -84,6 +86,26 @@ def test_each_rule_has_its_own_number_and_one_must() -> None:
     assert [number for number, text in rules() if text.count("MUST") != 1] == []
 
 
+def cited_by_tests() -> set[str]:
+    """Every rule that a test, a scenario, a vector or an exercise of the certification names."""
+    places = [
+        *(ROOT / "tests").rglob("*.py"),
+        *PROTOCOL.glob("scenarios/*.json"),
+        *PROTOCOL.glob("vectors/*.json"),
+        *(SOURCE / "certification").glob("*.py"),
+    ]
+    texts = [place.read_text(encoding="utf-8") for place in places if place != Path(__file__)]
+    return {number for text in texts for number in re.findall(r"\b[A-Z]{3}-\d+\b", text)}
+
+
+def test_each_rule_is_cited_by_a_test_and_no_test_cites_a_rule_that_is_none() -> None:
+    known = {number for number, _ in rules()}
+    groups = {number.partition("-")[0] for number in known}
+    cited = {number for number in cited_by_tests() if number.partition("-")[0] in groups}
+    assert known - cited == set(), "name the rule in the test that would fail without it"
+    assert cited - known == set()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_rules_and_files_that_are_named_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
@@ -94,6 +116,26 @@ def test_rules_and_files_that_are_named_exist(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def shape(path: str) -> str:
+    """A path without the names of its parameters."""
+    return re.sub(r"\{[^}]+\}", "{}", path)
+
+
+def test_the_flows_name_messages_that_there_are_and_every_message_of_a_partner_is_in_one() -> None:
+    text = (PROTOCOL / "flows.md").read_text(encoding="utf-8")
+    diagrams = re.findall(r"^```mermaid\nsequenceDiagram\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(diagrams) == text.count("\n## ")
+    sent = re.findall(r"->>(\w): (GET|PUT|POST) (/[^ ,\n]+)(.*)", "\n".join(diagrams))
+    to_gateway = {(method.lower(), shape(path)) for to, method, path, _ in sent if to == "G"}
+    partners = {(one.method, shape(one.path)) for one in OPERATIONS if one.edge in ("pos", "kiosk", "ecms")}
+    assert to_gateway - {("post", "/accounts/oauth2/token")} == partners
+    for to, _, path, words in sent:
+        if path.endswith("/v1/status"):
+            statuses = ECMS_STATUSES if to == "G" else {"PAID", "UNPAID", "the same eventId", *ECMS_STATUSES}
+            assert re.match(r" \(([^,)]+)", words)[1] in statuses, words
+    assert set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text)) <= set(catalogue())
 
 
 def variables(app: typer.Typer) -> set[str]:

@@ -174,6 +174,7 @@ async def test_what_never_arrived_is_reversed(counter: Counter, till: Till, tmp_
 
 
 async def test_a_stored_refusal_is_final(counter: Counter, till: Till) -> None:
+    """By its status alone (GEN-15): neither its code nor its texts are known to the till."""
     counter.faults = ["409"]
     result = await till.collect(CODE, LABEL, 20_000)
     assert (result.outcome, result.code, result.attempts) == (Outcome.REFUSED, "code-409", 1)

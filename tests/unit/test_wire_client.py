@@ -74,6 +74,7 @@ async def test_a_refused_token_is_replaced_once_for_all_who_wait(server: Server)
 
 
 async def test_a_token_is_refreshed_before_it_expires(server: Server) -> None:
+    """OAU-7."""
     server.expires_in = 0
     async with WireClient(server.url, "till", "right") as client:
         await client.request("GET", "/thing")
