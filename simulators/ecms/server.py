@@ -14,6 +14,7 @@ from ..wire import WireClient
 from . import control_api, document_api, gateway_api, merchant_api, webhook_api
 from .answers import errors_in_ecms_style
 from .config import Config
+from .console import PREFIX, console_application
 from .database import Database
 from .demonstration import put_in
 from .faults import Faults
@@ -79,6 +80,7 @@ def control_application(simulator: Simulator) -> web.Application:
             web.get("/documents/{kind:apo|pickup|dr}/{day}.{form:pdf|csv}", document_api.one_document),
         ]
     )
+    application.add_subapp(PREFIX, console_application(simulator))
     return application
 
 

@@ -127,8 +127,10 @@ class Webhooks:
                 return str(answer.status)
         except TimeoutError:
             return f"no answer within {self._timeout.total:g} s"
-        except (aiohttp.ClientError, ValueError) as exc:
-            return type(exc).__name__
+        except aiohttp.ClientConnectorError:
+            return "nobody there"
+        except (aiohttp.ClientError, ValueError):
+            return "broken off"
 
 
 def parcels_to_tell_of(connection: sqlite3.Connection) -> list[str]:
