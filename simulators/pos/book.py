@@ -128,7 +128,6 @@ class Book:
         at = self._clock().astimezone(PHILIPPINE_TIME).isoformat(timespec="milliseconds")
         record = {"event": event, "at": at, "transactionId": transaction_id, **content}
         name = event.lower()
-        crashpoints.reach(name, "before-write")
         if crashpoints.is_due(name, "half-written"):
             _tear(self._journal, record)
         self._journal.append(record)

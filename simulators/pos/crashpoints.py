@@ -1,9 +1,9 @@
 """Named points at which a test lets the till die, as `kill -9` or a pulled plug would: at once, nothing put in order.
 
-`POS_SIM_CRASH_AT=answered-before-write` ends the process there with status 137, `…:3` the third time that it comes
-there. Each record of the journal has three points: `…-before-write`, `…-half-written` (a torn line is left behind)
-and `…-after-write`; the others stand around what is sent, what is answered, and the printer. Without the variable a
-point costs one comparison.
+`POS_SIM_CRASH_AT=answered-half-written` ends the process there with status 137, `…:3` the third time that it comes
+there. Each record of the journal has two points: `…-half-written` (a torn line is left behind, which is cut off, so
+that it is also the point before the record) and `…-after-write`; the others stand around what is sent, what is
+answered, and the printer. Without the variable a point costs one comparison.
 """
 
 import os
@@ -29,10 +29,10 @@ RECORDS = (
     "shift_closing",
     "shift_closed",
 )
-"""The journal's records, each with its three points."""
+"""The journal's records, each with its two points."""
 
 POINTS = frozenset(
-    [f"{name}-{place}" for name in RECORDS for place in ("before-write", "half-written", "after-write")]
+    [f"{name}-{place}" for name in RECORDS for place in ("half-written", "after-write")]
     + [
         f"{name}-{place}"
         for name in ("put", "reversal", "forward", "close")

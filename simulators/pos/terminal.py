@@ -172,6 +172,12 @@ class Terminal:
         self._tell("status")
         return result
 
+    @property
+    def last_close(self) -> dict[str, Any] | None:
+        """What the gateway answered to the last close that it was sent."""
+        closed = self._till.book.sales.closed_with
+        return None if closed is None else closed[1]
+
     # Practice
 
     @property

@@ -210,6 +210,7 @@ async def test_what_the_manifest_does_not_allow_is_refused_and_never_begun(
 
 
 async def test_the_limits_of_the_manifest_hold(gateway: CounterGateway, tmp_path: Path) -> None:
+    """STD-6."""
     gateway.limits = {"maxAgeSeconds": 60, "maxAmount": "300.00", "maxTotal": "450.00", "maxCount": 3}
     dear, *rest = gateway.shelve(amount="300.01"), *(gateway.shelve() for _ in range(3)), gateway.shelve("CLAIM")
     claim = gateway.shelve("CLAIM")
@@ -233,6 +234,7 @@ async def test_the_limits_of_the_manifest_hold(gateway: CounterGateway, tmp_path
 async def test_a_manifest_that_was_touched_or_signed_by_another_is_not_used(
     gateway: CounterGateway, tmp_path: Path
 ) -> None:
+    """STD-4."""
     gateway.shelve()
     cases: list[tuple[Any, str]] = [
         (lambda each: {**each, "manifest": each["manifest"][:-4] + "AAAA"}, "manifest-signature-wrong"),
