@@ -63,7 +63,8 @@ Client = Annotated[MerchantClient | GatewayClient, Field(discriminator="role")]
 
 class DemoParcel(_Part):
     """A parcel that is there from the start (`demonstration.py`): a shipment that waits at its store under
-    `reference`, or a return, which has an `expiresAt` and no `paymentType`.
+    `reference`, a return, which has an `expiresAt` and no `paymentType`, or a seller's drop-off, which has a
+    `bookingReference` and the `fee` that the seller pays.
     """
 
     tracking_number: TrackingNumber
@@ -71,6 +72,8 @@ class DemoParcel(_Part):
     merchant_reference: Identifier
     payment_type: Literal["COD", "PREPAID"] | None = None
     amount: Amount = 0
+    booking_reference: Identifier | None = None
+    fee: Amount = 0
     store_id: DeliveryStore | None = None
     mobile_number: MobileNumber | None = None
     description: Note = ""

@@ -12,6 +12,9 @@ from .config import Config, DemoParcel, MerchantClient
 from .database import insert
 from .flows import Flow, State, route
 from .parcels import Parcel, find_parcel, record
+from .stores import find_store
+
+_NEVER = "2099-12-31 23:59:59"
 
 
 def put_in(connection: sqlite3.Connection, config: Config, return_flows: dict[str, Flow]) -> None:
@@ -21,6 +24,8 @@ def put_in(connection: sqlite3.Connection, config: Config, return_flows: dict[st
         if find_parcel(connection, demo.tracking_number) is None:
             merchant = merchants[demo.merchant_code]
             flow = return_flows[demo.merchant_code] if demo.is_return else Flow(merchant.flow)
+            if demo.booking_reference is not None:
+                flow = Flow.DROP_OFF_STORE
             _put_in(connection, demo, merchant.merchant, flow)
 
 
@@ -40,11 +45,12 @@ def _put_in(connection: sqlite3.Connection, demo: DemoParcel, merchant: str, flo
         store_id=demo.store_id,
         mobile_number=demo.mobile_number,
         description=demo.description,
+        **_as_drop_off(demo),
         details="{}",
         label=None if demo.is_return else secrets.token_urlsafe(24),
         claim_code=demo.reference,
         created_at=int(read_time(demo.at).timestamp()),
-        expires_at=None if demo.expires_at is None else int(read_time(demo.expires_at).timestamp()),
+        expires_at=_expiry(demo),
     )
     parcel = find_parcel(connection, demo.tracking_number)
     assert parcel is not None, "it was put in a moment ago"
@@ -58,8 +64,30 @@ def _put_in(connection: sqlite3.Connection, demo: DemoParcel, merchant: str, flo
             merchant=merchant,
             valid_until=parcel.expires_at,
         )
-    else:
+    elif demo.booking_reference is None:
         _bring_to_store(connection, parcel, demo.at)
+
+
+def _expiry(demo: DemoParcel) -> int | None:
+    # A booking that is there from the start is as good in years as on the first day.
+    expires_at = demo.expires_at or (None if demo.booking_reference is None else _NEVER)
+    return None if expires_at is None else int(read_time(expires_at).timestamp())
+
+
+def _as_drop_off(demo: DemoParcel) -> dict[str, str | int]:
+    """What a booking has beyond a shipment: it stays within its own store's zone, and the seller pays."""
+    store = find_store(demo.store_id or "")
+    if demo.booking_reference is None or store is None:
+        return {}
+    return {
+        "booking_reference": demo.booking_reference,
+        "origin_store_id": store.store_id,
+        "dest_zone": store.zone,
+        "delivery_type": "STORE",
+        "payor": "SELLER",
+        "fee_centavos": demo.fee,
+        "return_code": demo.reference or "",
+    }
 
 
 def _bring_to_store(connection: sqlite3.Connection, parcel: Parcel, at: str) -> None:

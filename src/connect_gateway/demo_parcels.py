@@ -27,7 +27,9 @@ RETURNABLE_UNTIL = datetime(2099, 12, 31, 23, 59, 59, tzinfo=PHILIPPINE_TIME)
 
 @dataclass(slots=True, frozen=True)
 class DemoParcel:
-    """One parcel; `amount_due` is in centavos. Of a return, `order` is the identifier that the customer types."""
+    """One parcel; `amount_due` is in centavos. Of a return, `order` is the identifier that the customer types, of a
+    drop-off the booking's reference.
+    """
 
     kind: Kind
     reference: str
@@ -44,10 +46,16 @@ COD_COLLECTED = DemoParcel(Kind.PAY_AND_CLAIM, "016600000048", "0166000000000000
 PREPAID_CLAIMED = DemoParcel(Kind.CLAIM, "016600000053", "016600000000000005", "DEMO-PREPAID-2", "books")
 RETURN_ACCEPTED = DemoParcel(Kind.RETURN, "016600000069", "016600000000000006", "DEMO-RETURN-2", "")
 COD_REVERSED = DemoParcel(Kind.PAY_AND_CLAIM, "016600000076", "016600000000000007", "DEMO-COD-3", "lamp", 4_500)
+PAYMENT = DemoParcel(Kind.PAY, "016600000082", "016600000000000008", "DEMO-PAY-1", "game credits", 10_000)
+DROP_OFF = DemoParcel(Kind.DROP_OFF, "016600000095", "016600000000000009", "DEMO-BOOKING-1", "handmade bag", 3_000)
+BOOKED = DemoParcel(Kind.DROP_OFF, "016600000105", "016600000000000010", "DEMO-BOOKING-2", "candles", 3_000)
 
-# What has come from a warehouse, and what customers bring back.
+# What has come from a warehouse, what customers bring back, what they pay for, and what sellers send.
 SHIPMENTS = (COD, PREPAID, COD_COLLECTED, PREPAID_CLAIMED, COD_REVERSED)
 RETURNS = (RETURN, RETURN_ACCEPTED)
+PAYMENTS = (PAYMENT,)
+DROP_OFFS = (DROP_OFF, BOOKED)
+ALL = (*SHIPMENTS, *RETURNS, *PAYMENTS, *DROP_OFFS)
 
 
 def _request_id(number: int) -> UUID:
@@ -58,6 +66,7 @@ RETURN_REQUEST_ID = _request_id(3)
 RETURN_ACCEPTED_REQUEST_ID = _request_id(6)
 COLLECTED_ID, CLAIMED_ID, ACCEPTED_ID, DECLINED_ID, REVERSED_ID = map(_request_id, (14, 15, 16, 11, 17))
 NEW_COLLECT_ID, NEW_CLAIM_ID, NEW_ACCEPT_ID, NEVER_ARRIVED_ID = map(_request_id, (21, 22, 23, 24))
+NEW_PAY_ID, NEW_DROP_OFF_ID = map(_request_id, (25, 26))
 """What a till that tries the examples uses; no sandbox begins with a transaction of these ids."""
 
 

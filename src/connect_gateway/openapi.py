@@ -24,6 +24,7 @@ from connect_gateway.edges.parsing import (
     DateField,
     EcmsMomentField,
     EitherMomentField,
+    MerchantReferenceField,
     PosField,
     ReferenceField,
     ShiftField,
@@ -106,6 +107,8 @@ _FIELD_DESCRIPTIONS = {
 _PATH_PARAMETERS: dict[str, Schema] = {
     "reference": ref("Reference"),
     "returnCode": ref("Reference"),
+    "bookingReference": _schema_of(MerchantReferenceField),
+    "trackingNumberOrReference": text(patterns.TRACKING_OR_REFERENCE),
     "transactionId": ref("Uuid"),
     "taskId": ref("Uuid"),
     "storeId": _schema_of(StoreField),

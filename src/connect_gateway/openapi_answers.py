@@ -7,7 +7,7 @@ from connect_gateway.domain.codes import show_reference
 from connect_gateway.domain.reconciliation import Kind as BreakKind
 from connect_gateway.domain.reconciliation import Remedy
 from connect_gateway.domain.shifts import Difference
-from connect_gateway.domain.states import Kind, State, TransactionType
+from connect_gateway.domain.states import ECMS_STATUSES, Kind, State, TransactionType
 from connect_gateway.edges import patterns
 from connect_gateway.edges.problems import TYPE_BASE
 
@@ -44,6 +44,33 @@ _LINES = {
     "type": "array",
     "items": text(maxLength=32, examples=["    ACKNOWLEDGEMENT RECEIPT"]),
     "description": "Lines of at most 32 columns.",
+}
+_PRINTED = answer(
+    {
+        "text": _LINES,
+        "barcodes": {
+            "type": "array",
+            "items": answer(
+                {
+                    "symbology": one_of_words("CODE128", "GS1-128"),
+                    "data": text("[0-9]+", examples=[RETURN.reference]),
+                }
+            ),
+        },
+    }
+)
+_DROP_OFF = {
+    "bookingReference": text(),
+    "reference": ref("ShownReference"),
+    "state": one_of_words(*State),
+    "trackingNumber": text("[0-9]{17,18}"),
+    "merchant": text(),
+    "description": text(),
+    "amountDue": ref("Amount"),
+    "currency": {"type": "string", "const": "PHP"},
+    "destinationStoreId": or_null(text("[0-9]{4}", description="Null where it goes to an address.")),
+    "labelPrinted": {"type": "boolean"},
+    "expiresAt": or_null(ref("Time")),
 }
 _MONEY = {
     "amountDue": ref("Amount"),
@@ -291,20 +318,18 @@ ANSWERS: dict[str, Schema] = {
             "merchant": text(),
             "merchantReference": text(),
             "expiresAt": or_null(ref("Time")),
-            "slip": answer(
-                {
-                    "text": _LINES,
-                    "barcodes": {
-                        "type": "array",
-                        "items": answer(
-                            {
-                                "symbology": one_of_words("CODE128", "GS1-128"),
-                                "data": text("[0-9]+", examples=[RETURN.reference]),
-                            }
-                        ),
-                    },
-                }
-            ),
+            "slip": _PRINTED,
+        }
+    ),
+    "DropOff": answer(_DROP_OFF),
+    "DropOffWithLabel": answer({**_DROP_OFF, "label": _PRINTED}),
+    "Whereabouts": answer(
+        {
+            "labelHint": text("[0-9]{4}", description="The tracking number's last digits."),
+            "status": one_of_words(*sorted(ECMS_STATUSES)),
+            "location": or_null(text("[0-9]{4}", description="Store or site.")),
+            "updatedAt": ref("Time"),
+            "claimableAt": or_null(text("[0-9]{4}", description="The store where it can be claimed now.")),
         }
     ),
     "IssuedReference": answer({"reference": ref("ShownReference")}),

@@ -91,6 +91,27 @@ _TRANSACTIONS = {
             "trackingNumber": demo.PREPAID.tracking_number,
         },
     ),
+    "pay": (
+        demo.NEW_PAY_ID,
+        {
+            "type": "PAY",
+            "reference": show_reference(demo.PAYMENT.reference),
+            **_TILL,
+            "tender": "CASH",
+            "amountTendered": "100.00",
+        },
+    ),
+    "dropOff": (
+        demo.NEW_DROP_OFF_ID,
+        {
+            "type": "DROP_OFF",
+            "reference": show_reference(demo.DROP_OFF.reference),
+            **_TILL,
+            "trackingNumber": demo.DROP_OFF.tracking_number,
+            "tender": "CASH",
+            "amountTendered": "50.00",
+        },
+    ),
     "acceptReturn": (
         demo.NEW_ACCEPT_ID,
         {"type": "ACCEPT_RETURN", "reference": show_reference(demo.RETURN.reference), **_TILL},
@@ -128,6 +149,8 @@ _COUNTER = (
                 "cashOnDelivery": show_reference(demo.COD.reference),
                 "prepaid": show_reference(demo.PREPAID.reference),
                 "return": show_reference(demo.RETURN.reference),
+                "payment": show_reference(demo.PAYMENT.reference),
+                "dropOff": show_reference(demo.DROP_OFF.reference),
                 "collected": demo.COD_COLLECTED.reference,
             }
         },
@@ -305,6 +328,47 @@ _KIOSK = (
         codes=("unknown-return", "not-acceptable", "too-many-attempts"),
         path_examples={"returnCode": _RETURN_CODES},
     ),
+    Operation(
+        "get",
+        "/kiosk/v1/dropoffs/{bookingReference}",
+        "showDropOff",
+        "kiosk",
+        "A seller's drop-off by its booking",
+        {200: _json("DropOff")},
+        roles=("kiosk", "app"),
+        codes=("unknown-booking", "too-many-attempts"),
+        path_examples={"bookingReference": {"booked": demo.BOOKED.order, "another": demo.DROP_OFF.order}},
+    ),
+    Operation(
+        "put",
+        "/kiosk/v1/dropoffs/{bookingReference}/label",
+        "printLabel",
+        "kiosk",
+        "Print a drop-off's label; ECMS hears FOR DROP OFF once",
+        {200: Answer({JSON: ref("DropOffWithLabel"), **_SLIP})},
+        roles=("kiosk", "app"),
+        codes=(
+            *("unknown-booking", "already-done", "cancelled", "expired"),
+            *("not-acceptable", "too-many-attempts", "request-too-large"),
+        ),
+        path_examples={"bookingReference": {"booked": demo.BOOKED.order}},
+    ),
+    Operation(
+        "get",
+        "/kiosk/v1/parcels/{trackingNumberOrReference}",
+        "showParcel",
+        "kiosk",
+        "Where a parcel is, with no personal data",
+        {200: _json("Whereabouts")},
+        roles=("kiosk", "app"),
+        codes=("unknown-parcel", "too-many-attempts"),
+        path_examples={
+            "trackingNumberOrReference": {
+                "byTrackingNumber": demo.PREPAID.tracking_number,
+                "byCode": show_reference(demo.COD.reference),
+            }
+        },
+    ),
 )
 
 
@@ -321,6 +385,18 @@ def _reference_request(parcel: demo.DemoParcel, payment_type: str) -> dict[str, 
         "mobileNumber": demo.MOBILE_NUMBER,
         "description": parcel.description,
         "reference": show_reference(parcel.reference),
+    }
+
+
+def _code_request(parcel: demo.DemoParcel) -> dict[str, str]:
+    return {
+        "kind": str(parcel.kind),
+        "trackingNumber": parcel.tracking_number,
+        "merchantCode": demo.MERCHANT_CODE,
+        "merchant": demo.MERCHANT,
+        "merchantReference": parcel.order,
+        "amount": format_amount(parcel.amount_due),
+        "description": parcel.description,
     }
 
 
@@ -346,6 +422,8 @@ _ECMS = (
                 "merchant": demo.MERCHANT,
                 "merchantReference": demo.RETURN.order,
             },
+            "payment": _code_request(demo.PAYMENT),
+            "dropOff": _code_request(demo.DROP_OFF),
         },
     ),
     Operation(

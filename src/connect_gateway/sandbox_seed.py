@@ -33,6 +33,8 @@ async def seed(database_url: str, keys_file: Path, kiosk_client_id: str) -> None
             await parcels.create_reference(pool, _new_reference(parcel, keys), demo.ARRIVED_AT)
             arrival = Status(parcel.tracking_number, "DELIVERED TO STORE", demo.STORE_ID, demo.ARRIVED_AT)
             await parcels.apply(pool, arrival, demo.ARRIVED_AT)
+        for parcel in (*demo.PAYMENTS, *demo.DROP_OFFS):
+            await parcels.create_reference(pool, _new_reference(parcel, keys), demo.ARRIVED_AT)
         await _dispense(pool, keys, kiosk_client_id)
         counter = Counter(pool, _DemoClock(), answer_with(keys), lambda: None)
         for command in demo.COMMANDS:
@@ -62,7 +64,7 @@ def _new_reference(parcel: DemoParcel, keys: Keys) -> NewReference:
         merchant_reference=parcel.order,
         description=parcel.description,
         amount_due=parcel.amount_due,
-        store_id=None if is_return else demo.STORE_ID,
+        store_id=demo.STORE_ID if parcel in demo.SHIPMENTS else None,
         expires_at=demo.RETURNABLE_UNTIL if is_return else None,
         reference=parcel.reference,
         mobile=keys.seal_mobile(demo.MOBILE_NUMBER),

@@ -140,7 +140,7 @@ def ecms_config(state: SandboxState, data_file: Path) -> dict[str, Any]:
                 "role": "gateway",
             },
         ],
-        "demoParcels": [_demo_parcel(parcel) for parcel in (*demo_parcels.SHIPMENTS, *demo_parcels.RETURNS)],
+        "demoParcels": [_demo_parcel(parcel) for parcel in demo_parcels.ALL],
     }
 
 
@@ -155,6 +155,12 @@ def _demo_parcel(parcel: DemoParcel) -> dict[str, Any]:
     }
     if parcel in demo_parcels.RETURNS:
         return shown | {"expiresAt": format_ecms_time(demo_parcels.RETURNABLE_UNTIL)}
+    if parcel in demo_parcels.DROP_OFFS:
+        shown |= {"bookingReference": parcel.order, "fee": format_amount(parcel.amount_due)}
+        return shown | {"paymentType": "PREPAID", "storeId": demo_parcels.STORE_ID, "reference": parcel.reference}
+    if parcel in demo_parcels.PAYMENTS:
+        # To ECMS it is a shipment that the customer pays for before it is handed out.
+        return shown | {"paymentType": "PREPAID", "storeId": demo_parcels.STORE_ID, "reference": parcel.reference}
     return shown | {
         "paymentType": "COD" if parcel.kind is Kind.PAY_AND_CLAIM else "PREPAID",
         "amount": format_amount(parcel.amount_due),

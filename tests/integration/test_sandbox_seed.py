@@ -26,7 +26,7 @@ async def test_seeded_again_nothing_is_doubled_and_nothing_is_in_the_way(databas
     try:
         await seed(database_url, keys, "demo-kiosk")
         first = tuple(await connection.fetchrow(COUNTS))
-        assert first[:2] == (len(demo.SHIPMENTS) + len(demo.RETURNS), 5)
+        assert first[:2] == (len(demo.ALL), 5)
 
         await connection.execute("UPDATE reference SET state = 'CANCELLED' WHERE reference = $1", demo.COD.reference)
         await seed(database_url, keys, "demo-kiosk")
@@ -40,6 +40,9 @@ async def test_seeded_again_nothing_is_doubled_and_nothing_is_in_the_way(databas
             demo.PREPAID_CLAIMED.reference: "DONE",
             demo.RETURN_ACCEPTED.reference: "DONE",
             demo.COD_REVERSED.reference: "OPEN",
+            demo.PAYMENT.reference: "OPEN",
+            demo.DROP_OFF.reference: "OPEN",
+            demo.BOOKED.reference: "OPEN",
         }
         assert await connection.fetchval("SELECT array_agg(DISTINCT pos) FROM terminal") == [demo.POS]
         receipts = await connection.fetch("SELECT receipt_number FROM transaction ORDER BY 1 LIMIT 3")
@@ -50,7 +53,7 @@ async def test_seeded_again_nothing_is_doubled_and_nothing_is_in_the_way(databas
 
 
 def test_no_issued_reference_and_no_tracking_number_of_ecms_can_be_one_of_them() -> None:
-    for parcel in (*demo.SHIPMENTS, *demo.RETURNS):
+    for parcel in demo.ALL:
         assert parcel.reference.startswith("0")
         assert has_valid_check_digit(parcel.reference)
         assert parcel.tracking_number.startswith("0")
@@ -68,7 +71,8 @@ async def test_ecms_has_them_too_also_when_it_starts_again(tmp_path: Path) -> No
                 shown = await answer.json()
         assert listed == {
             **{one.tracking_number: "DELIVERED TO STORE" for one in demo.SHIPMENTS},
-            **{one.tracking_number: "CREATED/ CONFIRMED" for one in demo.RETURNS},
+            **{one.tracking_number: "DELIVERED TO STORE" for one in demo.PAYMENTS},
+            **{one.tracking_number: "CREATED/ CONFIRMED" for one in (*demo.RETURNS, *demo.DROP_OFFS)},
         }
         assert (shown["claimCode"], shown["told"]) == (show_reference(demo.COD.reference), True)
         assert [event["status"] for event in shown["events"]][::6] == ["CREATED/ CONFIRMED", "DELIVERED TO STORE"]

@@ -28,7 +28,7 @@ _LABEL_TYPES = (papers.JSON, papers.TEXT, papers.PNG, papers.PDF, papers.ESCPOS)
 _NO_LABEL = Verdict("NONE", "HOLD", "NO LABEL\nASK AT THE COUNTER")
 _NOT_FOUND = Verdict("NONE", "HOLD", "NOT FOUND\nCHECK THE NUMBER")
 
-_TRACKING = re.compile("(?:[0-9][ -]*){17,18}")
+_TRACKING = re.compile("[ -]*(?:[0-9][ -]*){17,18}")
 _BOOKING: TypeAdapter[str] = TypeAdapter(MerchantReferenceField)
 
 _CLOSED = {

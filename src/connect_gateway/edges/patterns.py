@@ -36,6 +36,9 @@ NO_AMOUNT = r"0{1,10}\.00"
 REFERENCE = "[ -]*(?:[0-9][ -]*){12}"
 """12 digits, with hyphens and spaces wherever they stand."""
 
+TRACKING_OR_REFERENCE = "(?:[ -]*(?:[0-9][ -]*){12}|[ -]*(?:[0-9][ -]*){17,18})"
+"""A tracking number or a reference, with hyphens and spaces wherever they stand."""
+
 RECEIPT_NUMBER = "[0-9]{4}-[0-9]{3,4}-[0-9]{8,12}"
 """`SSSS-PPP-NNNNNNNN`: store, terminal and the terminal's own count, each with at least so many digits."""
 
