@@ -198,6 +198,76 @@ async def test_out_of_paper_the_code_stays_and_is_printed_again(world: World, sc
         await shot(helper, "kiosk-staff")
 
 
+async def book(world: World, booking: str) -> None:
+    """A seller's drop-off at any store, for a buyer who collects at store 0170."""
+    number = next_tracking_number()
+    common = {"trackingNumber": number, "merchant": "Aling Nena", "description": "handwoven bag"}
+    seller = {"kind": "DROP_OFF", "merchantReference": booking, "amount": "65.00"}
+    buyer = {
+        "kind": "CLAIM",
+        "merchantReference": booking,
+        "amount": "0.00",
+        "paymentType": "PREPAID",
+        "storeId": "0170",
+    }
+    for each in (seller, buyer):
+        reply = await world.ecms.ask_for(**common, **each)
+        assert reply.status == 201, reply.raw
+
+
+async def test_a_seller_finds_the_booking_and_sticks_on_the_label(world: World, screen: Screen) -> None:
+    await book(world, "AYW78")
+    async with browser(*UPRIGHT, has_touch=True) as context:
+        page = await context.new_page()
+        await page.goto(screen.url)
+        await tap(page, "Send a parcel", "Type or scan your booking reference")
+        await type_on_screen(page, "AYW78")
+        await tap(page, "Find it", "Is this your parcel?")
+        await expect(page.locator("#fee")).to_have_text("PHP 65.00")
+        await look(page, "kiosk-send-1-booking")
+        await tap(page, "Print the label", "Stick the label on your parcel")
+        code = await page.locator("#code").inner_text()
+        await expect(page.locator("#paper")).to_contain_text("Your label is printed.")
+        await look(page, "kiosk-send-2-label")
+        async with page.expect_response("**/send/print"):
+            await tap(page, "Print again")
+        await tap(page, "Home", "Hello! What would you like to do?")
+    labels = [screen.printer.content(printout.number) for printout in screen.printer.printouts()]
+    assert len(labels) == 2
+    assert labels[0] == labels[1]
+    assert code.replace("-", "") in readable(labels[0])
+    reference = await world.till.look_up(code)
+    assert (reference.json["action"], reference.json["amountDue"]) == ("DROP_OFF", "65.00")
+    assert [event["status"] for event in await world.told(1)] == ["FOR DROP OFF"]
+
+
+async def test_where_a_parcel_is_says_nothing_personal(world: World, screen: Screen) -> None:
+    parcel = await world.ecms.ship_to_store()
+    async with browser(*ACROSS, has_touch=True) as context:
+        page = await context.new_page()
+        await page.goto(screen.url)
+        await page.keyboard.type(parcel.tracking_number)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Your parcel waits for you at the store.")
+        await expect(page.get_by_text("It is ready for you at store 0166.")).to_be_visible()
+        await look(page, "kiosk-parcel")
+        for secret in (
+            parcel.merchant_reference,
+            parcel.tracking_number,
+            parcel.reference,
+            "200.00",
+            "Merchant A",
+            "0912",
+        ):
+            assert secret not in await page.content()
+        await tap(page, "Look up another parcel", "Type or scan a number of your parcel")
+        await look(page, "kiosk-parcel-number")
+        await type_on_screen(page, "123456789012")
+        await tap(page, "Look it up", "Sorry, that did not work")
+        await expect(page.locator("#helper")).to_have_text("unknown-parcel")
+        await look(page, "kiosk-failure")
+
+
 class Customer:
     """Somebody at the screen, without a browser."""
 

@@ -243,8 +243,7 @@ class _Pages:
             raise web.HTTPSeeOther("/send/booking" if visit.booking is not None else "/send")
         if not visit.label.ok:
             return _failure(request, visit.label, retry="/send/label", retype="/send", back="/send/booking")
-        booking = visit.label.body
-        return page(request, "label.html", booking=booking, bars=_bars(str(booking["reference"])), paper=visit.paper)
+        return page(request, "label.html", booking=visit.label.body, paper=visit.paper)
 
     async def label_paper(self, request: web.Request) -> web.StreamResponse:
         visit = self._visit(request)

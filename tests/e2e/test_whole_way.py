@@ -1,0 +1,125 @@
+"""A return's whole way, from the first touch of the kiosk to the list of what the trucker takes. About 15 s."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from browser import browser, shot
+from connect_simulators.ecms.signing import verify
+from connect_simulators.ecmscontrol import EcmsControl
+from connect_simulators.wire import WireClient
+from partners import Till
+from playwright.async_api import BrowserContext, expect
+
+from connect_gateway.clock import PHILIPPINE_TIME
+
+ORDER = "ROAD-2026-0001"
+
+
+class Merchant:
+    """A shop's own system: what it was told, each with a signature that holds."""
+
+    def __init__(self) -> None:
+        self.secret = ""
+        self.told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def hear(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        verify(self.secret, request.headers, body, time.time())
+        self.told.put_nowait(json.loads(body))
+        return web.Response()
+
+    async def hears(self, status: str) -> dict[str, Any]:
+        async with asyncio.timeout(30):
+            while True:
+                told = await self.told.get()
+                if told["status"] == status:
+                    return told
+
+
+async def test_from_the_kiosk_to_the_counter_to_the_merchant_and_the_trucker(
+    start_sandbox: Callable[..., Any],
+) -> None:
+    sandbox = await asyncio.to_thread(start_sandbox, pages=True)
+    merchant = Merchant()
+    app = web.Application()
+    app.router.add_post("/", merchant.hear)
+    async with (
+        TestServer(app, host="127.0.0.1") as shop,
+        aiohttp.ClientSession() as session,
+        EcmsControl(sandbox.facts["ecmsControl"]) as ecms,
+        browser(1080, 1920, has_touch=True) as window,
+    ):
+        await the_merchant_allows_the_return(sandbox.facts, session, merchant, str(shop.make_url("/")))
+        code = await the_customer_gets_a_code(window, sandbox.facts["pages"]["kiosk"])
+        tracking_number = (await merchant.hears("FOR RETURN"))["trackingNumber"]
+
+        client = sandbox.facts["clients"]["pos"]
+        till = Till(session, sandbox.facts["gateway"], client["clientId"], client["clientSecret"])
+        await till.log_in()
+        taken = await till.put(str(uuid.uuid4()), till.body("ACCEPT_RETURN", code))
+        assert taken.status == 201, taken.raw
+        assert (taken.json["verdict"]["parcel"], taken.json["trackingNumber"]) == ("ACCEPT", tracking_number)
+        receipt = await till.call("GET", f"/pos/v1/receipts/{taken.json['receipt']['number']}")
+        assert code in "\n".join(receipt.json["text"])
+
+        returned = await merchant.hears("RETURNED")
+        assert (returned["merchantReference"], returned["location"]) == (ORDER, "0166")
+        await ecms.advance(tracking_number, "FOR PULL OUT")
+        applied = [event["status"] for event in await ecms.history(tracking_number) if event["applied"]]
+        assert applied[-3:] == ["FOR RETURN", "RETURNED", "FOR PULL OUT"]
+        await merchant.hears("FOR PULL OUT")
+        assert tracking_number in await the_truckers_list(sandbox.facts, session)
+        await ecms_shows_it(window, sandbox.facts["pages"]["ecms"], tracking_number)
+
+
+async def the_merchant_allows_the_return(
+    facts: dict[str, Any], session: aiohttp.ClientSession, merchant: Merchant, url: str
+) -> None:
+    async with session.put(f"{facts['ecmsControl']}/webhooks/001", json={"url": url}) as answer:
+        assert answer.status == 200, await answer.text()
+        merchant.secret = (await answer.json())["secret"]
+    client = facts["clients"]["merchant"]
+    async with WireClient(facts["ecms"], client["clientId"], client["clientSecret"]) as ecms:
+        body = {"merchantCode": "001", "identifiers": [ORDER], "validDays": 30}
+        answer = await ecms.request("POST", "/ecms/api/v1/returnIds", json=body)
+    assert answer.status == 200, answer.raw
+
+
+async def the_customer_gets_a_code(window: BrowserContext, url: str) -> str:
+    page = await window.new_page()
+    await page.goto(url)
+    await page.get_by_role("link", name="Return an item").tap()
+    await page.get_by_role("link", name="Order number").tap()
+    for sign in ORDER:
+        await page.locator(f'[data-key="{sign}"]').tap()
+    await page.get_by_role("button", name="Continue").tap()
+    await page.get_by_role("button", name="Continue without it").tap()
+    await page.get_by_role("button", name="Get my RETURN CODE").tap()
+    code = await page.locator("#code").inner_text()
+    await shot(page, "way-kiosk")
+    await page.close()
+    return code
+
+
+async def the_truckers_list(facts: dict[str, Any], session: aiohttp.ClientSession) -> str:
+    """Today's Authority to Pull-out."""
+    today = datetime.now(PHILIPPINE_TIME).date()
+    async with session.get(f"{facts['ecmsControl']}/documents/apo/{today}.csv") as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+async def ecms_shows_it(window: BrowserContext, url: str, tracking_number: str) -> None:
+    page = await window.new_page()
+    await page.goto(f"{url}parcels/{tracking_number}")
+    for status in ("FOR RETURN", "RETURNED", "FOR PULL OUT"):
+        await expect(page.get_by_text(status, exact=True).first).to_be_visible()
+    await shot(page, "way-ecms")
