@@ -34,6 +34,7 @@ from connect_gateway.edges.oauth import OAuthEdge
 from connect_gateway.edges.operating import OperatingEdge
 from connect_gateway.edges.pos import PosEdge
 from connect_gateway.edges.reconciliations import ReconciliationEdge
+from connect_gateway.edges.settlements import SettlementEdge
 from connect_gateway.edges.shifts import ShiftEdge
 from connect_gateway.keys import Keys, KeysError, load_keys
 from connect_gateway.ledger import clients, events, manifests, parcels, sandbox_clock
@@ -152,6 +153,7 @@ async def serving(
         # First nobody new comes in and everybody inside is answered; then what they caused goes out.
         await runner.cleanup()
         await gateway.counter.drain()
+        await gateway.tokens.stop()
         await gateway.relay.stop()
         looking_after.cancel()
         await asyncio.wait({relaying, looking_after})
@@ -223,6 +225,7 @@ def _application(gateway: Gateway) -> web.Application:
         OperatingEdge(gateway),
         DisputeEdge(gateway),
         ReconciliationEdge(gateway),
+        SettlementEdge(gateway),
         DocumentationEdge(gateway, openapi.document),
     ):
         app.add_routes(edge.routes())

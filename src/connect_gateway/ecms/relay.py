@@ -27,6 +27,10 @@ from connect_gateway.ledger.gather import Gatherer
 _LEASE_MARGIN_MS = 2_000
 """By how much a lease outlasts the longest delivery."""
 
+_LEASE_EVERY_S = 0.02
+_ROOM_PART = 4
+"""Nothing is leased before a quarter of what may be under way is free."""
+
 POLL_S = 1.0
 FIRST_RETRY_MS = 250
 LONGEST_RETRY_MS = 4_000
@@ -113,6 +117,9 @@ class Relay:
         """Starts deliveries; returns for how long, at most, nothing more can be started (0: look again at once)."""
         now = time.monotonic()
         room = self._concurrency - len(self._deliveries)
+        if room < self._concurrency // _ROOM_PART:
+            # With a backlog each delivery that ends would fetch one event; a handful costs the database the same.
+            return POLL_S
         admitted = self._breaker.admitted(now, room)
         if admitted <= 0:
             if self._breaker.is_open:
@@ -126,6 +133,9 @@ class Relay:
             delivery = asyncio.create_task(self._deliver(event, tried))
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._delivered)
+        if leased:
+            # What is committed in the next moment goes with the next lease: the counter has the database first.
+            await asyncio.sleep(_LEASE_EVERY_S)
         return 0.0 if len(leased) == admitted else POLL_S
 
     def _delivered(self, delivery: asyncio.Task[None]) -> None:

@@ -1,7 +1,10 @@
 """Client applications, their tokens, and who guesses too much."""
 
+import asyncio
+import contextlib
 import hmac
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +18,7 @@ from connect_gateway.ledger.database import (
     STATEMENT_TIMEOUT_S,
     Connection,
     Pool,
+    Unavailable,
     connection_of,
     in_transaction,
 )
@@ -206,20 +210,26 @@ class _Cached:
     client: Client | None
     expires_at: datetime | None
     checked_at: float
+    used_at: float = 0.0
 
 
 class TokenChecks:
     """Who a bearer token speaks for.
 
     A check is remembered for less than a second, so that a revocation is seen everywhere within
-    REVOCATION_SEEN_WITHIN_S without a query for each request; checks that are needed at once share one query.
+    REVOCATION_SEEN_WITHIN_S without a query for each request. The tokens in use are checked again before that, all in
+    one query, so that nobody waits for it; checks that are needed at once share one, too.
     """
 
     _CACHE_LIMIT = 100_000
+    _HOLDS_S = REVOCATION_SEEN_WITHIN_S * 0.9
+    _AGAIN_EVERY_S = 0.4
+    _IN_USE_S = 5.0
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._cache: dict[bytes, _Cached] = {}
+        self._again: asyncio.Task[None] | None = None
         self._gatherer: Gatherer[bytes, _Cached] = Gatherer(
             self._flush, group_limit=512, waiting_limit=8_192, answer_within_s=ANSWER_WITHIN_S
         )
@@ -228,18 +238,50 @@ class TokenChecks:
         """The client, or None where the token is unknown, expired, revoked or its client disabled."""
         key = hash_secret(token)
         cached = self._cache.get(key)
-        if cached is None or monotonic - cached.checked_at >= REVOCATION_SEEN_WITHIN_S * 0.9:
+        if cached is None or monotonic - cached.checked_at >= self._HOLDS_S:
             cached = await self._gatherer.submit(key)
             if len(self._cache) >= self._CACHE_LIMIT:
                 self._cache.clear()
             if cached.client is not None:
                 cached.checked_at = monotonic
                 self._cache[key] = cached
+                if self._again is None:
+                    self._again = asyncio.create_task(self._check_again())
             else:
                 self._cache.pop(key, None)
+        cached.used_at = monotonic
         if cached.client is None or cached.expires_at is None or cached.expires_at <= now:
             return None
         return cached.client
+
+    async def stop(self) -> None:
+        """Checks no more; what is remembered is forgotten as ever."""
+        if self._again is not None:
+            self._again.cancel()
+            await asyncio.wait({self._again})
+
+    async def _check_again(self) -> None:
+        """Checks the tokens in use while there are any. Where the database is away, each is asked about when needed."""
+        try:
+            while self._cache:
+                await asyncio.sleep(self._AGAIN_EVERY_S)
+                began = time.monotonic()
+                for key in [key for key, one in self._cache.items() if began - one.used_at > self._IN_USE_S]:
+                    del self._cache[key]
+                keys = list(self._cache)
+                if not keys:
+                    continue
+                with contextlib.suppress(Unavailable, asyncpg.PostgresError):
+                    for key, checked in zip(keys, await self._flush(keys), strict=True):
+                        known = self._cache.get(key)
+                        if known is None or known.checked_at > began:
+                            continue
+                        if checked.client is None:
+                            del self._cache[key]
+                        else:
+                            known.client, known.expires_at, known.checked_at = checked.client, checked.expires_at, began
+        finally:
+            self._again = None
 
     async def _flush(self, keys: list[bytes]) -> Sequence[_Cached]:
         async with connection_of(self._pool) as connection:
@@ -257,7 +299,7 @@ class TokenChecks:
             )
             for row in rows
         }
-        return [found.get(key, _Cached(None, None, 0.0)) for key in keys]
+        return [found.get(key) or _Cached(None, None, 0.0) for key in keys]
 
 
 async def locked_until(pool: Pool, client_id: str) -> datetime | None:

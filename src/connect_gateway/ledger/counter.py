@@ -363,11 +363,14 @@ ORDER BY store_id, pos
 ON CONFLICT DO NOTHING
 """
 
-# A shift's row changes only under its terminal's lock, so that it needs none of its own.
-_READ_SHIFTS = """
-SELECT store_id, pos, business_date, shift, closed_at FROM shift
+# A shift's row changes only under its terminal's lock, so that it needs none of its own; read with it, a lockout
+# costs no round trip.
+_READ_SHIFTS_AND_LOCKOUTS = """
+SELECT store_id, pos, business_date, shift, closed_at AS moment FROM shift
 WHERE (store_id, pos, business_date, shift)
    IN (SELECT * FROM unnest($1::text[], $2::integer[], $3::date[], $4::integer[]))
+UNION ALL
+SELECT client_id, NULL, NULL, NULL, locked_until FROM lockout WHERE client_id = ANY($5::text[])
 """
 
 
@@ -388,8 +391,7 @@ async def _read(connection: Connection, commands: list[CounterCommand]) -> _Grou
     terminals = {(command.store_id, command.pos) for command in asked}
     terminals.update((found.store_id, found.pos) for found in group.transactions.values())
     await _read_terminals(connection, group, terminals)
-    await _read_shifts(connection, group, performed)
-    await _read_lockouts(connection, group, {command.client_id for command in commands})
+    await _read_shifts_and_lockouts(connection, group, performed, {command.client_id for command in commands})
     return group
 
 
@@ -403,21 +405,18 @@ async def _read_terminals(connection: Connection, group: _Group, wanted: set[tup
         group.terminals[row["store_id"], row["pos"]] = Terminal(*row)
 
 
-async def _read_shifts(connection: Connection, group: _Group, performed: Iterable[Perform]) -> None:
+async def _read_shifts_and_lockouts(
+    connection: Connection, group: _Group, performed: Iterable[Perform], clients: set[str]
+) -> None:
     keys = sorted({(one.store_id, one.pos, one.business_date, one.shift) for one in performed})
-    if not keys:
-        return
-    for row in await connection.fetch(_READ_SHIFTS, *columns_of(keys, 4), timeout=STATEMENT_TIMEOUT_S):
-        group.shifts[row["store_id"], row["pos"], row["business_date"], row["shift"]] = row["closed_at"]
-
-
-async def _read_lockouts(connection: Connection, group: _Group, clients: set[str]) -> None:
     rows = await connection.fetch(
-        "SELECT client_id, locked_until FROM lockout WHERE client_id = ANY($1::text[])",
-        sorted(clients),
-        timeout=STATEMENT_TIMEOUT_S,
+        _READ_SHIFTS_AND_LOCKOUTS, *columns_of(keys, 4), sorted(clients), timeout=STATEMENT_TIMEOUT_S
     )
-    group.locked_until = {row["client_id"]: row["locked_until"] for row in rows}
+    for row in rows:
+        if row["pos"] is None:
+            group.locked_until[row["store_id"]] = row["moment"]
+        else:
+            group.shifts[row["store_id"], row["pos"], row["business_date"], row["shift"]] = row["moment"]
 
 
 async def _write(connection: Connection, group: _Group, now: datetime) -> None:

@@ -131,14 +131,24 @@ def _drop(connection: Connection) -> None:
         connection.terminate()
 
 
-async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Result]], name: str = "other") -> Result:
+NOT_WAITED_FOR = "(SELECT set_config('synchronous_commit', 'off', true)) AS not_waited_for"
+"""In a statement's FROM: its commit is not waited for on disk. For what may be forgotten in a power cut, because it is
+done again then."""
+
+
+async def in_transaction(
+    pool: Pool, work: Callable[[Connection], Awaitable[Result]], name: str = "other", *, forgettable: bool = False
+) -> Result:
     """Runs `work` in a transaction of its own and commits it; `name` is that of its crash points.
+
+    Where it is `forgettable`, a power cut right after it may undo it, and COMMIT does not wait for the disk.
 
     Unavailable, RolledBack and errors of PostgreSQL mean that nothing happened; FateUnknown that nobody knows yet.
     """
     async with connection_of(pool) as connection:
         reach(name, "before-begin")
-        await connection.execute("BEGIN", timeout=STATEMENT_TIMEOUT_S)
+        begin = "BEGIN; SET LOCAL synchronous_commit TO off" if forgettable else "BEGIN"
+        await connection.execute(begin, timeout=STATEMENT_TIMEOUT_S)
         try:
             result = await work(connection)
         except Exception as error:
@@ -155,8 +165,20 @@ async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Resu
     raise failure
 
 
+_COPY_FROM_ROWS = 24
+
+
 async def insert_rows(connection: Connection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Inserts rows by COPY, which spares both sides what arrays of every column cost; the constraints hold as ever."""
+    """Inserts rows; the constraints hold as ever.
+
+    Many go by COPY, which costs both sides least for each row, but takes a second round trip; few go one by one in a
+    single one.
+    """
+    if len(rows) < _COPY_FROM_ROWS:
+        places = ", ".join(f"${number}" for number in range(1, len(rows[0]) + 1)) if rows else ""
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({places})"  # noqa: S608 - names of our own
+        await connection.executemany(statement, rows, timeout=STATEMENT_TIMEOUT_S)
+        return
     await connection.copy_records_to_table(
         table, records=rows, columns=columns.split(", "), timeout=STATEMENT_TIMEOUT_S
     )

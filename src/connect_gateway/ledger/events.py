@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from connect_gateway.domain.records import Event, Payment
 from connect_gateway.ledger.database import (
+    NOT_WAITED_FOR,
     STATEMENT_TIMEOUT_S,
     Connection,
     Pool,
@@ -56,9 +57,10 @@ async def insert(connection: Connection, events: Sequence[Event]) -> None:
 
 
 # The lease is `due_at` itself, pushed into the future: whoever dies with an event in hand loses it when that comes.
-# It goes by the database's clock, the same for every process.
+# It goes by the database's clock, the same for every process. A lease that a power cut undoes is taken again.
 _LEASE = f"""
 UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', attempts = attempts + 1
+FROM {NOT_WAITED_FOR}
 WHERE (tracking_number, sequence) IN (
     SELECT tracking_number, sequence FROM event
     WHERE state = 'WAITING' AND due_at <= now()
@@ -105,7 +107,7 @@ UPDATE task SET closed_at = $2, closed_by = 'relay' WHERE subject = ANY($1::text
 
 
 async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime) -> None:
-    """ECMS has these events."""
+    """ECMS has these events. If a power cut makes us forget it, they are sent again; ECMS knows them by their ids."""
 
     async def work(connection: Connection) -> None:
         told = await connection.fetch(_TOLD, list(event_ids), now, timeout=STATEMENT_TIMEOUT_S)
@@ -114,7 +116,7 @@ async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime) -> Non
         subjects = [str(event_id) for event_id in event_ids]
         await connection.execute(_CLOSE_TASKS, subjects, now, timeout=STATEMENT_TIMEOUT_S)
 
-    await in_transaction(pool, work, "told")
+    await in_transaction(pool, work, "told", forgettable=True)
 
 
 _RETRY = """
@@ -164,18 +166,19 @@ async def open_task(connection: Connection, kind: str, subject: str, detail: str
     await connection.execute(_OPEN_TASK, uuid4(), kind, subject, detail, now, timeout=STATEMENT_TIMEOUT_S)
 
 
+_BACKLOG = """
+SELECT count(*) AS n, 'WAITING' AS state FROM event WHERE state = 'WAITING'
+UNION ALL SELECT count(*), 'BEHIND' FROM event WHERE state = 'BEHIND'
+UNION ALL SELECT count(*), 'REFUSED' FROM event WHERE state = 'REFUSED'
+"""
+
+
 async def backlog(pool: Pool) -> dict[str, int]:
     """How many events wait (WAITING) and how many ECMS has refused (REFUSED)."""
     async with connection_of(pool) as connection:
-        rows = await connection.fetch(
-            "SELECT state, count(*) AS n FROM event WHERE state <> 'TOLD' GROUP BY state",
-            timeout=STATEMENT_TIMEOUT_S,
-        )
+        rows = await connection.fetch(_BACKLOG, timeout=STATEMENT_TIMEOUT_S)
     counts = {row["state"]: row["n"] for row in rows}
-    return {
-        "WAITING": counts.get("WAITING", 0) + counts.get("BEHIND", 0),
-        "REFUSED": counts.get("REFUSED", 0),
-    }
+    return {"WAITING": counts["WAITING"] + counts["BEHIND"], "REFUSED": counts["REFUSED"]}
 
 
 def _event_of(row: Row) -> Event:
