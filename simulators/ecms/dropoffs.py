@@ -12,6 +12,7 @@ from datetime import datetime, time, timedelta
 from ..wire import PHILIPPINE_TIME, format_amount
 from .clock import write_time
 from .database import insert
+from .fees import fee
 from .flows import Flow, State
 from .messages import DropOffRequest, QuoteRequest, Refusal
 from .parcels import Parcel, check_store, find_parcel, known_parcel, new_tracking_number, record, select_parcels
@@ -22,11 +23,6 @@ MOST_A_DAY = 5
 
 BOOKING_LASTS = timedelta(days=7)
 """How long a booked package may be brought to a counter; nothing published says it, a return's 7 days are its model."""
-
-_FEE_WITHIN_ZONE = 3_000  # The published sample's shippingFee, 30.00.
-_FEE_FOR_EACH_ZONE = 1_500
-_FEE_TO_THE_DOOR = 4_000
-_ZONES = tuple(Zone)
 
 # Letters and digits that nobody takes for one another.
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -47,13 +43,6 @@ class Quote:
             "amountDue": format_amount(self.due_centavos),
             "shippingFee": format_amount(self.fee_centavos),
         }
-
-
-def fee(origin: Zone, destination: Zone, delivery_type: str) -> int:
-    """Centavos: 30.00 within a zone, 15.00 more for each zone between north and south, 40.00 more to a door."""
-    apart = abs(_ZONES.index(origin) - _ZONES.index(destination))
-    to_the_door = _FEE_TO_THE_DOOR if delivery_type == "DOOR" else 0
-    return _FEE_WITHIN_ZONE + apart * _FEE_FOR_EACH_ZONE + to_the_door
 
 
 def book(connection: sqlite3.Connection, request: DropOffRequest, merchant: str, now: datetime) -> Parcel:

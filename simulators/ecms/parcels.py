@@ -13,6 +13,7 @@ from typing import Any
 
 from .clock import write_time
 from .database import insert
+from .fees import DC_ZONE, fee
 from .flows import Flow, State, Step, Trigger, step_to
 from .messages import CancelRequest, Refusal, ShipmentRequest
 from .stores import (
@@ -116,6 +117,13 @@ class Parcel:
     def due_at_drop_off(self) -> int:
         """The centavos that its seller pays when it is dropped off."""
         return self.fee_centavos or 0 if self.payor == "SELLER" else 0
+
+    @property
+    def due_from_merchant(self) -> int:
+        """The centavos that its merchant owes for the shipping, once the counter has done its part."""
+        if self.is_drop_off:
+            return (self.fee_centavos or 0) - self.due_at_drop_off
+        return 0 if self.zone is None else fee(DC_ZONE, self.zone, "STORE")
 
     def site(self, state: State) -> str:
         """The 4-digit store or site where the parcel is in `state`."""

@@ -151,6 +151,7 @@ def show_parcel(connection: sqlite3.Connection, tracking_number: str) -> dict[st
         "originStoreId": parcel.origin_store_id,
         "deliveryType": parcel.delivery_type,
         "shipmentPayor": parcel.payor,
+        "dueFromMerchant": format_amount(parcel.due_from_merchant),
         "shippingFee": None if parcel.fee_centavos is None else format_amount(parcel.fee_centavos),
         "amountDue": format_amount(parcel.due_at_drop_off) if parcel.is_drop_off else None,
         "claimCode": show_code(parcel.claim_code),

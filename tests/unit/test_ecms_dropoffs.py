@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connect_simulators.ecms.dropoffs import fee
+from connect_simulators.ecms.fees import fee
 from connect_simulators.ecms.stores import Zone
 from ecms_served import SHIPMENT, Ecms, ecms, serving
 from hypothesis import given
