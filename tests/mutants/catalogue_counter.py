@@ -81,18 +81,18 @@ COUNTER = (
         "refusals-out-of-order",
         "the label is looked at before the state",
         _DECIDE,
-        "    state = reference.state_at(now)\n    if state",
+        "    state = reference.state_at(at)\n    if state",
         "    if command.tracking_number not in (None, reference.tracking_number):\n"
         '        return Refusal(Code.WRONG_LABEL, "the label is another parcel\'s", field="trackingNumber")\n'
-        "    state = reference.state_at(now)\n    if state",
+        "    state = reference.state_at(at)\n    if state",
     ),
     Defect(
         "refusal-not-stored",
         "a refused transaction is forgotten, and judged anew when it comes again",
         _COUNTER,
-        "        group.transactions[key] = transaction\n        group.new_transactions[key] = transaction\n",
+        "        group.transactions[key] = transaction\n        if command.stand_in is not None:\n",
         "        if isinstance(outcome, decide.Declined):\n            return outcome\n"
-        "        group.transactions[key] = transaction\n        group.new_transactions[key] = transaction\n",
+        "        group.transactions[key] = transaction\n        if command.stand_in is not None:\n",
     ),
     Defect(
         "mismatch-ignored",
@@ -126,8 +126,8 @@ COUNTER = (
         "receipt-gap",
         "receipts are numbered by the journal, in which refusals and reversals stand, too",
         _DECIDE,
-        "    receipts = terminal.receipts + 1\n",
-        "    receipts = terminal.journal_length + 1\n",
+        "    receipts = terminal.receipts + 1\n    amount_due = reference.amount_due\n",
+        "    receipts = terminal.journal_length + 1\n    amount_due = reference.amount_due\n",
     ),
     Defect(
         "decline-takes-a-number",
@@ -164,8 +164,8 @@ COUNTER = (
         "reversal-overtaking-is-forgotten",
         "a transaction that comes after its reversal is approved",
         _COUNTER,
-        "    if key in group.new_transactions or earlier is None:\n",
-        "    if earlier is None:\n        return outcome\n    if key in group.new_transactions or earlier is None:\n",
+        "    if earlier is None:\n        group.new_transactions[key] = outcome.transaction\n",
+        "    if earlier is None:\n        return outcome\n",
     ),
     Defect(
         "inquiry-shows-reversed-approval",
@@ -178,9 +178,9 @@ COUNTER = (
         "inquiry-rendered-anew",
         "an inquiry does not answer the bytes of the approval",
         "edges/pos.py",
-        "return _json_text(answers.inquiry_body(self._gateway.keys, transaction, reference), 200)",
+        "return json_text(answers.inquiry_body(self._gateway.keys, transaction, reference), 200)",
         "body = answers.inquiry_body(self._gateway.keys, transaction, reference)\n"
-        '        return _json_text(body.replace("KEEP CASH", "CASH"), 200)',
+        '        return json_text(body.replace("KEEP CASH", "CASH"), 200)',
     ),
     Defect(
         "reversal-does-not-reopen",
@@ -264,7 +264,7 @@ COUNTER = (
         "replay-locked-out",
         "a locked-out till cannot repeat what it did",
         _DECIDE,
-        "    if earlier is not None:\n        return _repeat(command, earlier)\n",
-        "    if earlier is not None and not locked_for_s:\n        return _repeat(command, earlier)\n",
+        "    if earlier is not None and not (stood_in and _was_declined(command, earlier)):\n",
+        "    if earlier is not None and not locked_for_s and not (stood_in and _was_declined(command, earlier)):\n",
     ),
 )

@@ -7,24 +7,24 @@ RELAY = (
         "event-lost",
         "a sale causes no event",
         "ledger/counter.py",
-        "            group.events.append(outcome.event)\n        if shift",
-        "        if shift",
+        "            group.events.append(outcome.event)\n        elif",
+        "        elif",
     ),
     Defect(
         "event-of-reversal-lost",
         "a reversal causes no event",
         "ledger/counter.py",
-        "        _move(group, reference, outcome.reference)\n        group.events.append(outcome.event)\n    group",
-        "        _move(group, reference, outcome.reference)\n    group",
+        "        group.events.append(outcome.event)\n    if earlier is not None and earlier.state",
+        "    if earlier is not None and earlier.state",
     ),
     Defect(
         "event-sent-twice",
         "a sale causes two events, each with an id of its own",
         "ledger/counter.py",
-        "            group.events.append(outcome.event)\n        if shift",
+        "            group.events.append(outcome.event)\n        elif",
         "            import dataclasses, uuid\n"
         "            group.events += [outcome.event, dataclasses.replace(outcome.event, event_id=uuid.uuid4())]\n"
-        "        if shift",
+        "        elif",
     ),
     Defect(
         "event-id-made-anew",
