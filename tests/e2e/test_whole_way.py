@@ -119,6 +119,7 @@ async def the_truckers_list(facts: dict[str, Any], session: aiohttp.ClientSessio
 
 async def ecms_shows_it(window: BrowserContext, url: str, tracking_number: str) -> None:
     page = await window.new_page()
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await page.goto(f"{url}parcels/{tracking_number}")
     for status in ("FOR RETURN", "RETURNED", "FOR PULL OUT"):
         await expect(page.get_by_text(status, exact=True).first).to_be_visible()

@@ -1,6 +1,7 @@
 """What the simulated kiosk does when answers are lost, and what it tells the customer. About 1 s."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 from connect_simulators.kiosk import Kiosk
+from connect_simulators.kiosk.kiosk import sentence_of
+from connect_simulators.kiosk.printer import OutOfPaper, Printer
 from connect_simulators.patience import Patience
 from connect_simulators.wire import Credentials
 
@@ -117,3 +120,30 @@ async def test_the_journal_holds_no_mobile_number(kiosk: Kiosk, tmp_path: Path) 
 async def test_a_slip_is_text(kiosk: Kiosk) -> None:
     result = await kiosk.slip("1822-1234-2345")
     assert (result.ok, result.body) == (True, {"text": "RETURN CODE\n1822-1234-2345\n"})
+
+
+def test_the_table_of_sentences_is_what_the_customer_reads() -> None:
+    readme = Path(__file__).parents[2] / "simulators" / "kiosk" / "README.md"
+    table = re.findall(r"^\| `([a-z-]+)`[^|]* \| (.+) \|$", readme.read_text("utf-8"), re.MULTILINE)
+    assert len(table) == 14
+    for code, sentence in table:
+        assert sentence_of(code, 409) == sentence
+
+
+@pytest.mark.parametrize(("status", "words"), [(None, "no connection"), (503, "no connection"), (409, "ask our staff")])
+def test_a_code_that_nobody_foresaw_has_a_sentence_too(status: int | None, words: str) -> None:
+    assert words in sentence_of("something-new", status)
+
+
+def test_a_printer_keeps_its_newest_hundred_and_nothing_without_paper(tmp_path: Path) -> None:
+    printer = Printer(tmp_path)
+    for number in range(1, 104):
+        assert printer.print("slip", f"slip {number}".encode()).number == number
+    assert [printout.number for printout in printer.printouts()] == list(range(103, 3, -1))
+    assert (printer.content(3), printer.content(103)) == (None, b"slip 103")
+    printer.set_paper(loaded=False)
+    with pytest.raises(OutOfPaper):
+        printer.print("slip", b"more")
+    assert not Printer(tmp_path).has_paper
+    printer.set_paper(loaded=True)
+    assert printer.print("label", b"more").number == 104
