@@ -24,6 +24,7 @@ from connect_gateway.load_demo import show_load_demo
 from connect_gateway.processes import StartError
 from connect_gateway.reconcile_command import reconcile
 from connect_gateway.sandbox import run_sandbox
+from connect_gateway.settlement_command import settlement_app
 from connect_gateway.workers import run_workers
 
 # Rich tracebacks would print local variables, secrets among them.
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(client_app, name="client")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(disputes_app, name="disputes")
+app.add_typer(settlement_app, name="settlement")
 app.add_typer(journal_app, name="journal")
 app.command()(reconcile)
 app.command()(backup)

@@ -112,6 +112,8 @@ _PATH_PARAMETERS: dict[str, Schema] = {
     "transactionId": ref("Uuid"),
     "taskId": ref("Uuid"),
     "storeId": _schema_of(StoreField),
+    "friday": _schema_of(DateField),
+    "merchantCode": text(),
     "number": text(patterns.RECEIPT_NUMBER),
     "businessDate": _schema_of(DateField),
     "pos": _schema_of(PosField),

@@ -92,6 +92,22 @@ _SUMS = {
     "propertyNames": {"enum": [str(type_) for type_ in TransactionType]},
     "additionalProperties": answer({"count": {"type": "integer", "minimum": 1}, "amount": ref("Amount")}),
 }
+_COUNT = {"type": "integer", "minimum": 0}
+_WEEK = {
+    "friday": text(patterns.DATE, format="date"),
+    "begins": text(patterns.DATE, format="date"),
+    "through": text(patterns.DATE, format="date"),
+    "toldBefore": ref("Time"),
+    "madeAt": ref("Time"),
+    "currency": {"type": "string", "const": "PHP"},
+}
+_ACCOUNT = {
+    "collected": ref("Sum"),
+    "reversed": ref("Sum"),
+    "payable": ref("Sum"),
+    "shippingFees": ref("SignedSum"),
+    "due": ref("Sum"),
+}
 _PROBLEM: Schema = {
     "type": text(TYPE_BASE + "[a-z-]+", format="uri", examples=[TYPE_BASE + "wrong-label"]),
     "title": text(examples=["Wrong label"]),
@@ -373,6 +389,53 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "Disputes": answer({"disputes": {"type": "array", "items": ref("Dispute")}}),
+    "SignedSum": text(r"-?[0-9]+\.[0-9]{2}", description="In PHP; negative where something is taken back."),
+    "SettlementHead": answer({**_WEEK, "totals": ref("SettlementTotals")}),
+    "SettlementTotals": answer({"merchants": _COUNT, "lines": _COUNT, **_ACCOUNT}),
+    "Settlement": answer(
+        {
+            **_WEEK,
+            "totals": ref("SettlementTotals"),
+            "merchants": {
+                "type": "array",
+                "items": answer(
+                    {
+                        "merchantCode": text(),
+                        "merchant": text(),
+                        **_ACCOUNT,
+                        "lines": {"type": "array", "items": ref("SettlementLine")},
+                    }
+                ),
+            },
+        }
+    ),
+    "SettlementLine": answer(
+        {
+            "kind": one_of_words("SALE", "REVERSAL"),
+            "late": {"type": "boolean", "description": "It could not be settled in the week that it belongs to."},
+            "businessDate": text(patterns.DATE, format="date"),
+            "storeId": text("[0-9]{4}"),
+            "receiptNumber": ref("ReceiptNumber"),
+            **_WHAT,
+            "merchantReference": text(),
+            "amount": ref("SignedSum"),
+            "shippingFee": ref("SignedSum"),
+            "happenedAt": ref("Time"),
+            "toldAt": ref("Time"),
+        }
+    ),
+    "Payment": answer(
+        {
+            "friday": text(patterns.DATE, format="date"),
+            "merchantCode": text(),
+            "amount": ref("Sum"),
+            "currency": {"type": "string", "const": "PHP"},
+            "bankReference": text(),
+            "paidAt": ref("Time"),
+            "paidBy": text(),
+        }
+    ),
+    "Payments": answer({"payments": {"type": "array", "items": ref("Payment")}}),
     "Tokens": answer(
         {
             "access_token": text("[!-~]+"),

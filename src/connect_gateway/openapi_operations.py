@@ -17,6 +17,7 @@ from connect_gateway.edges.ecms import ReferenceRequest, StatusNotice
 from connect_gateway.edges.kiosk import ReturnMessage
 from connect_gateway.edges.papers import ESCPOS, PDF, PNG
 from connect_gateway.edges.pos import AcceptReturn, Claim, Collect, DropOff, Pay, Reversal
+from connect_gateway.edges.settlements import PaymentMessage
 from connect_gateway.edges.shifts import ShiftClose
 from connect_gateway.openapi_answers import Schema, ref, text
 
@@ -452,6 +453,7 @@ _NO_DISPUTE = {
     "storeId": {"unknown": demo.STORE_ID},
     "transactionId": {"unknown": str(demo.NEVER_ARRIVED_ID)},
 }
+_A_FRIDAY = {"friday": {"friday": "2026-11-27"}}
 _OPERATING = (
     Operation("get", "/healthz", "isAlive", "operating", "The process answers", {200: _json("Health")}),
     Operation(
@@ -521,6 +523,66 @@ _OPERATING = (
         body=(ResolutionMessage,),
         path_examples=_NO_DISPUTE,
         body_examples={"unknown": {"resolution": "REFUNDED", "note": "the customer was called"}},
+    ),
+    Operation(
+        "post",
+        "/admin/v1/settlements/{friday}",
+        "makeSettlement",
+        "admin",
+        "Make a Friday's settlement with merchants, and freeze its lines",
+        {200: _json("SettlementHead")},
+        roles=("admin",),
+        codes=("settlement-too-early", "settlement-being-made", "request-too-large"),
+        description="All money taken Thursday of the week before through Wednesday, of what ECMS was told of before "
+        "the Friday began. Made before, it stays as it is; earlier weeks that nobody has settled are made first.",
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "get",
+        "/admin/v1/settlements/{friday}",
+        "showSettlement",
+        "admin",
+        "A settlement, line by line",
+        {200: Answer({JSON: ref("Settlement"), "text/csv": text(), "application/pdf": {}})},
+        roles=("admin",),
+        codes=("unknown-settlement", "not-acceptable"),
+        query={"merchantCode": text(description="This merchant's part alone.")},
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "get",
+        "/admin/v1/settlements/{friday}/remittance",
+        "showRemittance",
+        "admin",
+        "The bank's file: one payable line for each merchant",
+        {200: Answer({"text/csv": text()})},
+        roles=("admin",),
+        codes=("unknown-settlement",),
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "get",
+        "/admin/v1/settlements/{friday}/payments",
+        "listPayments",
+        "admin",
+        "The remittances of a settlement that were made",
+        {200: _json("Payments")},
+        roles=("admin",),
+        codes=("unknown-settlement",),
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "put",
+        "/admin/v1/settlements/{friday}/payments/{merchantCode}",
+        "markPaid",
+        "admin",
+        "Note that a merchant's remittance was transferred",
+        {200: _json("Payment")},
+        roles=("admin",),
+        codes=("unknown-settlement", "unknown-merchant", "nothing-payable", "already-paid"),
+        body=(PaymentMessage,),
+        path_examples={"friday": {"transferred": "2026-11-27"}, "merchantCode": {"transferred": demo.MERCHANT_CODE}},
+        body_examples={"transferred": {"bankReference": "BPI 20261127 0001"}},
     ),
     Operation(
         "get",

@@ -21,6 +21,7 @@ from connect_gateway.edges.kiosk import ReturnMessage
 from connect_gateway.edges.parsing import parse_path_reference, parse_uuid, validate
 from connect_gateway.edges.pos import Reversal, parse_transaction
 from connect_gateway.edges.problems import STATUS_OF_CODE, Problem, dump
+from connect_gateway.edges.settlements import PaymentMessage
 from connect_gateway.edges.shifts import ShiftClose
 from connect_gateway.openapi_operations import OPERATIONS
 
@@ -34,6 +35,7 @@ PARSERS = {
     "dispense": lambda body: validate(ReturnMessage, body),
     "createReference": lambda body: validate(ReferenceRequest, body),
     "tellStatus": lambda body: validate(StatusNotice, body),
+    "markPaid": lambda body: validate(PaymentMessage, body),
     "resolveDispute": lambda body: validate(ResolutionMessage, body),
 }
 

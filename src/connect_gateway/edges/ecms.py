@@ -59,6 +59,7 @@ class ReferenceRequest(Message):
     mobile_number: MobileField | None = None
     description: DescriptionField = ""
     receipt_remarks: RemarksField = ""
+    shipping_fee: AmountField | None = None
     expires_at: EitherMomentField | None = None
     reference: ReferenceField | None = None
 
@@ -102,6 +103,7 @@ class EcmsEdge:
             description=message.description,
             receipt_remarks=message.receipt_remarks,
             amount_due=_amount_of(kind, message),
+            shipping_fee=_fee_of(message),
             store_id=_store_of(kind, message),
             expires_at=message.expires_at,
             reference=message.reference,
@@ -157,6 +159,14 @@ def _amount_without_parcel(kind: Kind, message: ReferenceRequest) -> int:
     if not lowest <= amount <= MAX_CASH_CENTAVOS:
         raise Problem("payment-type-mismatch", f"{kind} demands an amount from {format_amount(lowest)} to 4000.00")
     return amount
+
+
+def _fee_of(message: ReferenceRequest) -> int:
+    """What the parcel's shipping costs its merchant."""
+    fee = message.shipping_fee or 0
+    if fee > MAX_CASH_CENTAVOS:
+        raise malformed("shippingFee: at most 4000.00", "shippingFee")
+    return fee
 
 
 def _store_of(kind: Kind, message: ReferenceRequest) -> str | None:

@@ -152,6 +152,7 @@ ShiftField = Annotated[int, _from_text(_number("[0-9]{1,2}")), _Written("[0-9]{1
 ClerkField = Annotated[str, _Matching("[A-Za-z0-9._-]{1,20}")]
 LabelField = Annotated[str, _Matching("[!-~]{1,48}")]
 TrackingField = Annotated[str, _Matching("[0-9]{17,18}")]
+BankReferenceField = Annotated[str, _Matching("[ -~]{1,60}")]
 StandInNumberField = Annotated[str, _Matching(patterns.STAND_IN_NUMBER)]
 StoreField = Annotated[str, _Matching("[0-9]{4}")]
 MobileField = Annotated[str, _Matching("09[0-9]{9}")]

@@ -30,6 +30,8 @@ STATUS_OF_CODE: dict[str, int] = {
     "unknown-identifier": 404,
     "unknown-task": 404,
     "unknown-dispute": 404,
+    "unknown-settlement": 404,
+    "unknown-merchant": 404,
     "method-not-allowed": 405,
     "not-acceptable": 406,
     "request-timeout": 408,

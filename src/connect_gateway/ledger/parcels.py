@@ -33,6 +33,8 @@ class NewReference:
     reference: str | None
     mobile: SealedMobile | None
     receipt_remarks: str = ""
+    shipping_fee: int | None = None
+    """What the parcel's shipping costs its merchant; None where nothing is said of it."""
 
 
 class Conflict(Exception):
@@ -54,6 +56,9 @@ ON CONFLICT DO NOTHING
 """  # noqa: S608 - columns of our own
 
 _INSERT_BOOKING = "INSERT INTO booking (booking_reference, reference) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+_INSERT_FEE = "INSERT INTO shipping_fee (reference, fee) VALUES ($1, $2)"
+_FEE = "SELECT fee FROM shipping_fee WHERE reference = $1"
 
 _INSERT_CONTACT = """
 INSERT INTO contact (reference, key_version, mobile, mobile_index, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -83,6 +88,9 @@ async def insert_reference(connection: Connection, new: NewReference, now: datet
         known = reference_of(row)
         if known.kind is new.kind:
             _compare(known, new)
+            fee = await connection.fetchval(_FEE, known.reference, timeout=STATEMENT_TIMEOUT_S) or 0
+            if new.shipping_fee not in (None, fee):
+                raise Conflict("shippingFee", "the parcel is known with another shipping fee")
             return known
         if known.kind in PARCEL_KINDS and new.kind in PARCEL_KINDS:
             raise Conflict("kind", "the parcel is known under another payment type")
@@ -110,6 +118,8 @@ async def insert_reference(connection: Connection, new: NewReference, now: datet
         if tag == "INSERT 0 1":
             await _keep_booking(connection, made)
             await _keep_contact(connection, made.reference, new.mobile, now)
+            if new.shipping_fee:
+                await connection.execute(_INSERT_FEE, made.reference, new.shipping_fee, timeout=STATEMENT_TIMEOUT_S)
             return made
         if await connection.fetchval(
             "SELECT EXISTS (SELECT FROM reference WHERE tracking_number = $1 AND kind = $2)",
