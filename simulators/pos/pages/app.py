@@ -17,7 +17,7 @@ from .cash import DENOMINATIONS, counted, likely_tenders
 from .desk import Desk
 from .live import Changes
 from .storage import Document
-from .words import clock_time, guidance, minutes, peso, pretty, say, tone_of, verdict
+from .words import clock_time, guidance, minutes, peso, pretty, say, tone_of, verdict, wire_peso
 
 _DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 _HERE = Path(__file__).parent
@@ -30,6 +30,7 @@ def make_app(terminal: Terminal, config: TerminalConfig) -> web.Application:
     app = web.Application()
     names = {
         "peso": peso,
+        "wire_peso": wire_peso,
         "at": clock_time,
         "denominations": DENOMINATIONS,
         "likely_tenders": likely_tenders,
@@ -45,6 +46,7 @@ def make_app(terminal: Terminal, config: TerminalConfig) -> web.Application:
     setup_pages(app, _HERE, globals_=names)
     app[_DESK] = Desk(terminal, Document(config.data_dir / "visit.json"), Changes())
     app.cleanup_ctx.append(_following)
+    app.on_shutdown.append(_end_streams)
     app.router.add_get("/", _start)
     app.router.add_get("/part/{part:stage|status|wire}", _part)
     app.router.add_get("/events", _events)
@@ -72,6 +74,10 @@ async def _following(app: web.Application) -> AsyncIterator[None]:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[_DESK].changes.end()
 
 
 async def _start(request: web.Request) -> web.StreamResponse:
@@ -164,7 +170,7 @@ _DOINGS: dict[str, Callable[[Desk, _Form], Awaitable[None]]] = {
     "leave": lambda desk, form: desk.leave(),
     "remove": lambda desk, form: desk.remove(form["reference"], form["why"]),
     "panel": lambda desk, form: desk.open_panel(form["name"], form.get("id", "")),
-    "reprint": lambda desk, form: desk.reprint(form["id"], form["number"]),
+    "reprint": lambda desk, form: desk.reprint(form["id"]),
     "inquire": lambda desk, form: desk.inquire(form["id"]),
     "void": _void,
     "open-shift": _open_shift,

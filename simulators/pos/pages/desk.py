@@ -59,7 +59,7 @@ PANELS_OF_A_SALE = frozenset({"sale", "void", "gone"})
 
 
 class Desk:
-    """The visit at `terminal`; `document` keeps it, so that it is there again after a crash."""
+    """The visit at `terminal`, which is at work; `document` keeps it, so that it is there again after a crash."""
 
     def __init__(self, terminal: Terminal, document: Document, changes: Changes) -> None:
         self.terminal = terminal
@@ -74,7 +74,7 @@ class Desk:
         self.visit = Visit.of_json(kept) if kept else Visit()
         self._take_up()
         # Whoever comes back after a restart is told first what was left open.
-        self._restarted = True
+        self._restarted = bool(terminal.recovered)
 
     # What the clerk does
 
@@ -123,7 +123,7 @@ class Desk:
 
     async def go_on(self) -> None:
         """Enter, or the green key: whatever comes next."""
-        async with self.doing("selling"):
+        async with self.doing("looking"):
             await self._go_on()
 
     async def remove(self, reference: str, why: str) -> None:
@@ -140,7 +140,7 @@ class Desk:
             if self.panel is not None:
                 self.panel = None
             elif self.visit.finished or all(item.stage is Stage.OPEN for item in self.visit.items):
-                self.visit = Visit()
+                self._next_customer()
 
     async def open_panel(self, name: str, transaction_id: str = "") -> None:
         """Lays a panel over the visit, one of `PANELS`, or one of `PANELS_OF_A_SALE` over a sale that there is."""
@@ -156,9 +156,14 @@ class Desk:
 
     # A visit
 
+    def _next_customer(self) -> None:
+        # Of what is not settled yet the clerk has been told just now; what becomes of it is told in its time.
+        self._read.update(item.transaction_id or "" for item in self.visit.items if item.stage is Stage.UNKNOWN)
+        self.visit = Visit()
+
     async def _add(self, reference: str) -> None:
         if self.visit.finished:
-            self.visit = Visit()
+            self._next_customer()
         if self.visit.find(reference) is not None:
             self.notice = Notice("blue", "notice.on-the-list", {"reference": reference})
             return
@@ -214,7 +219,7 @@ class Desk:
         elif self.panel is not None:
             self.panel = None
         elif visit.finished:
-            self.visit = Visit()
+            self._next_customer()
         elif visit.next_without_label is not None:
             self.notice = Notice("blue", "notice.label-first", {"wanted": visit.next_without_label.label_hint})
         elif visit.due:
@@ -277,30 +282,33 @@ class Desk:
         else:
             self.panel = Panel("sale", sale.transaction_id, number)
 
-    async def reprint(self, transaction_id: str, number: str) -> None:
-        """Prints a receipt again, as a copy."""
+    async def reprint(self, transaction_id: str) -> None:
+        """Prints a sale's receipt again, as a copy."""
         async with self.doing("asking"):
-            result = await self.terminal.reprint(number)
-            copied = result.receipt is not None
-            self.panel = Panel("sale", transaction_id, number, result)
-            self.notice = (
-                Notice("green", "notice.reprinted", {"copy": result.receipt.copy if result.receipt else ""})
-                if copied
-                else Notice("amber", f"code.{result.code}", {}, _display(result))
-            )
+            sale = self.terminal.sale(transaction_id)
+            if sale is None or sale.receipt_number is None:
+                return
+            result = await self.terminal.reprint(sale.receipt_number)
+            self.panel = Panel("sale", transaction_id, sale.receipt_number, result)
+            if result.receipt is not None:
+                self.notice = Notice("green", "notice.reprinted", {"copy": result.receipt.copy})
+            else:
+                self.notice = Notice("amber", f"code.{result.code}", {}, _display(result))
 
     async def inquire(self, transaction_id: str) -> None:
-        """Asks the gateway what became of a transaction."""
+        """Asks the gateway what became of a sale."""
         async with self.doing("asking"):
-            result = await self.terminal.inquire(transaction_id)
-            self.panel = Panel("sale", transaction_id, step="asked", result=result)
+            if self.terminal.sale(transaction_id) is not None:
+                result = await self.terminal.inquire(transaction_id)
+                self.panel = Panel("sale", transaction_id, step="asked", result=result)
 
     async def void(self, transaction_id: str, reason: Reason, *, parcel_in_hand: bool) -> None:
-        """Undoes a sale of this shift."""
+        """Undoes a sale."""
         async with self.doing("voiding"):
-            result = await self.terminal.void(transaction_id, parcel_in_hand, reason)
-            self.terminal.shown(transaction_id)
-            self.panel = Panel("sale", transaction_id, step="voided", result=result)
+            if self.terminal.sale(transaction_id) is not None:
+                result = await self.terminal.void(transaction_id, parcel_in_hand, reason)
+                self.terminal.shown(transaction_id)
+                self.panel = Panel("sale", transaction_id, step="voided", result=result)
 
     # The shift
 
@@ -314,6 +322,8 @@ class Desk:
     async def close_shift(self, drawer: int) -> None:
         """Closes with so many centavos in the drawer, what was there at the opening included."""
         async with self.doing("closing"):
+            if self.terminal.shift is None:
+                return
             if self.visit.items and not self.visit.finished:
                 self.notice = Notice("amber", "notice.visit-first")
                 return
@@ -323,7 +333,8 @@ class Desk:
     async def conflict_seen(self, transaction_id: str) -> None:
         """A person has taken note of a stand-in sale that the gateway disputes."""
         async with self.doing("looking"):
-            self.terminal.conflict_seen(transaction_id)
+            if any(each.transaction_id == transaction_id for each in self.terminal.conflicts):
+                self.terminal.conflict_seen(transaction_id)
 
     async def train(self, *, on: bool) -> None:
         """Switches practice on or off, between two customers."""
@@ -346,6 +357,7 @@ class Desk:
             "status": self.terminal.status().as_json(),
             "step": self.step(),
             "to_tell": self.to_tell(),
+            "restarted": self._restarted,
         }
 
     def to_tell(self) -> list[RecoveryNotice]:

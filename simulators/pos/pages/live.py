@@ -13,6 +13,12 @@ class Changes:
         first = time.time_ns() // 1_000_000
         self.versions = {"stage": first, "status": first, "wire": first}
         self._changed = asyncio.Event()
+        self._ended = False
+
+    def end(self) -> None:
+        """Ends every `follow`: the till is stopping."""
+        self._ended = True
+        self._bump()
 
     def stage(self) -> None:
         """What the clerk works with has changed, and with it, it may be, the status."""
@@ -29,7 +35,7 @@ class Changes:
     async def follow(self) -> AsyncIterator[str]:
         """First every part, then those that have changed; changes that come close together are told once."""
         seen = dict.fromkeys(self.versions, 0)
-        while True:
+        while not self._ended:
             changed = self._changed
             for part, version in self.versions.items():
                 if seen[part] != version:

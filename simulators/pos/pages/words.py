@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ...wire import PHILIPPINE_TIME, format_amount
+from ...wire import PHILIPPINE_TIME, format_amount, parse_amount
 from ..sales import Sale
 from .items import Item, Stage
 
@@ -28,6 +28,11 @@ def peso(centavos: int) -> str:
     """An amount for people: `1,234.50`, with a minus sign where it is less than nothing."""
     whole, _, cents = format_amount(abs(centavos)).partition(".")
     return f"{'−' if centavos < 0 else ''}{int(whole):,}.{cents}"
+
+
+def wire_peso(amount: object) -> str:
+    """An amount of the wire (`1234.50`) for people."""
+    return peso(parse_amount(str(amount)))
 
 
 def clock_time(moment: datetime | str) -> str:
