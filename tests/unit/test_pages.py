@@ -1,6 +1,7 @@
 """What the pages of all simulators stand on: headers, languages, strangers kept out. Under 1 s."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -126,3 +127,29 @@ def test_settings_that_lack_something_say_what(tmp_path: Path) -> None:
         file.write_text(broken)
         with pytest.raises(ValueError, match="JSON|client|host|port"):
             read_pages_config(file)
+
+
+# Each text of the look and the grounds that it stands on.
+_PAIRS = [
+    *(("ink", ground) for ground in ("ground", "surface", "surface-2", "brand-soft", "amber")),
+    *(("ink-soft", ground) for ground in ("ground", "surface")),
+    *(("ink-faint", ground) for ground in ("ground", "surface")),
+    *(("on-dark", ground) for ground in ("brand", "brand-strong", "green", "red", "blue")),
+    ("brand", "surface"),
+    *((f"{colour}-ink", f"{colour}-soft") for colour in ("green", "amber", "red", "blue")),
+]
+
+
+@pytest.mark.parametrize(("text", "ground"), _PAIRS)
+def test_every_text_can_be_read_on_its_ground(text: str, ground: str) -> None:
+    look = (SIMULATORS / "web" / "static" / "base.css").read_text("utf-8")
+    colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", look))
+    lighter, darker = sorted((_luminance(colours[text]), _luminance(colours[ground])), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def _luminance(colour: str) -> float:
+    """As WCAG 2 defines it."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
