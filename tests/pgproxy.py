@@ -68,6 +68,11 @@ class PostgresProxy:
         """Lets a COMMIT go that is kept back."""
         self._released.set()
 
+    def calm(self) -> None:
+        """Takes back an order that no COMMIT has come for, and lets go what is kept back."""
+        self._order = None
+        self._released.set()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from history.index import Index, Violation, action_of, decision, pairs, violation
-from history.records import Ending, Fate, Operation, Parcel, centavos, parse
+from history.records import CASH, Ending, Fate, Operation, Parcel, centavos, parse
 
 _OUTGOING = frozenset({"COLLECT", "CLAIM"})
 
@@ -96,7 +96,7 @@ def _closes(index: Index) -> Iterator[Violation]:
     for id_, sales in index.sales.items():
         ending = index.history.endings.get(id_)
         decided = next((sale for sale in sales if decision(sale) is not None), sales[0])
-        if ending is not None and ending.state == "APPROVED" and decided.action == "COLLECT":
+        if ending is not None and ending.state == "APPROVED" and decided.action in CASH:
             shifts[_shift_of(decided)].append((id_, centavos(ending.body["amountDue"])))
     for operation in index.history.operations:
         if operation.action != "CLOSE" or operation.fate is not Fate.OK:

@@ -5,13 +5,21 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from history.index import Index, Violation, violation
-from history.records import Delivery, Fate, LedgerEvent, Parcel, centavos, digits
+from history.records import CASH, Delivery, Fate, LedgerEvent, Parcel, centavos, digits
 
-_STATUS = {"COLLECT": "CLAIMED", "CLAIM": "CLAIMED", "ACCEPT_RETURN": "RETURNED"}
+_STATUS = {
+    "COLLECT": "CLAIMED",
+    "CLAIM": "CLAIMED",
+    "PAY": "PAID",
+    "ACCEPT_RETURN": "RETURNED",
+    "DROP_OFF": "DROPPED OFF",
+}
 _UNDONE = {
     "COLLECT": ("DELIVERED TO STORE", "CLAIM REVERSED"),
     "CLAIM": ("DELIVERED TO STORE", "CLAIM REVERSED"),
+    "PAY": ("UNPAID", "PAYMENT REVERSED"),
     "ACCEPT_RETURN": ("FOR RETURN", "RETURN REVERSED"),
+    "DROP_OFF": ("FOR DROP OFF", "DROP-OFF REVERSED"),
 }
 _OURS = frozenset({"counter", "kiosk"})
 
@@ -85,7 +93,8 @@ def _changes(index: Index, parcel: Parcel) -> Iterator[Change]:
         number, type_ = ending.receipt_number, ending.body.get("type")
         if number is None or type_ is None:
             continue
-        yield _STATUS[type_], None, number if type_ == "COLLECT" else None
+        paid = type_ in CASH and centavos(ending.body["amountDue"]) > 0
+        yield _STATUS[type_], None, number if paid else None
         if ending.state == "REVERSED":
             yield *_UNDONE[type_], None
 

@@ -9,11 +9,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-SALES = frozenset({"COLLECT", "CLAIM", "ACCEPT_RETURN"})
+SALES = frozenset({"COLLECT", "CLAIM", "PAY", "ACCEPT_RETURN", "DROP_OFF"})
 """Actions that are transactions of the counter. The others: REVERSE, INQUIRE, LOOK_UP, RECEIPT, COPY, CLOSE, DISPENSE,
 SHIP (a reference for a parcel) and STATUS (ECMS says where a parcel is)."""
 
-ACTION_OF_KIND = {"PAY_AND_CLAIM": "COLLECT", "CLAIM": "CLAIM", "RETURN": "ACCEPT_RETURN"}
+ACTION_OF_KIND = {
+    "PAY_AND_CLAIM": "COLLECT",
+    "CLAIM": "CLAIM",
+    "PAY": "PAY",
+    "RETURN": "ACCEPT_RETURN",
+    "DROP_OFF": "DROP_OFF",
+}
+CASH = frozenset({"COLLECT", "PAY", "DROP_OFF"})
+"""Actions in which a clerk may take cash."""
 
 
 class Fate(StrEnum):
