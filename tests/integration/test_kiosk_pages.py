@@ -342,6 +342,20 @@ async def test_with_no_gateway_nothing_is_lost(world: World, tmp_path: Path) -> 
         assert "Your RETURN CODE" in await somebody.ask(ORDER)
 
 
+async def test_a_slip_is_printed_again_although_the_gateway_has_gone(world: World, tmp_path: Path) -> None:
+    returnable(world)
+    gateway = contextlib.AsyncExitStack()
+    url = await gateway.enter_async_context(world.another_gateway())
+    async with gateway, kiosk_at(url, tmp_path / "a") as screen, customer(screen) as somebody:
+        screen.printer.set_paper(loaded=False)
+        assert "printer-out-of-paper" in await somebody.ask(ORDER)
+        await gateway.aclose()
+        screen.printer.set_paper(loaded=True)
+        assert "Your slip is printed." in await somebody.post("return/print")
+    (printed,) = screen.printer.printouts()
+    assert "RETURN CODE" in readable(screen.printer.content(printed.number))
+
+
 async def test_two_touches_of_one_button_ask_once(world: World, screen: Screen) -> None:
     returnable(world)
     async with customer(screen) as somebody:

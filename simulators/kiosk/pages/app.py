@@ -129,7 +129,7 @@ class _Pages:
     async def _keep_identifier(self, request: web.Request, entry: Entry, identifier: str) -> web.StreamResponse:
         answer = web.HTTPSeeOther("/return/mobile")
         visit = self.visits.begin(request, answer)
-        visit.entry, visit.identifier, visit.returned, visit.paper = entry, identifier, None, None
+        visit.entry, visit.identifier, visit.returned, visit.commands = entry, identifier, None, b""
         raise answer
 
     async def mobile(self, request: web.Request) -> web.StreamResponse:
@@ -143,7 +143,7 @@ class _Pages:
         if mobile is None:
             back = f"/return/{_entry_of(visit).name}"
             return _entry(request, entries.MOBILE, back=back, secret=True, wrong=True)
-        visit.mobile, visit.returned = mobile, None
+        visit.mobile, visit.returned, visit.commands = mobile, None, b""
         raise web.HTTPSeeOther("/return/check")
 
     async def check(self, request: web.Request) -> web.StreamResponse:
@@ -214,7 +214,7 @@ class _Pages:
             return _entry(request, entries.BOOKING, back="/", go="find", wrong=True)
         answer = web.HTTPSeeOther("/send/booking")
         visit = self.visits.begin(request, answer)
-        visit.booking_reference, visit.label, visit.paper = reference, None, None
+        visit.booking_reference, visit.label, visit.commands = reference, None, b""
         visit.booking = await self._kiosk.booking(reference)
         raise answer
 
@@ -232,7 +232,8 @@ class _Pages:
         if visit.booking is None or not visit.booking.ok:
             raise web.HTTPSeeOther("/send")
         async with visit.asking:
-            visit.label = await self._kiosk.label(visit.booking_reference)
+            if visit.label is None or not visit.label.ok:
+                visit.label = await self._kiosk.label(visit.booking_reference)
             if visit.label.ok:
                 await self._print(visit, "label", lambda: self._kiosk.label(visit.booking_reference, "escpos"))
         return self._printed(request, visit, "/send/label", "label")
@@ -321,15 +322,14 @@ class _Pages:
         return visit
 
     async def _print(self, visit: Visit, name: str, fetch: Callable[[], Awaitable[KioskResult]]) -> None:
-        if not self._printer.has_paper:
-            visit.paper = "no-paper"
-            return
-        fetched = await fetch()
-        if not fetched.ok:
-            visit.paper = "not-fetched"
-            return
+        if not visit.commands:
+            fetched = await fetch()
+            if not fetched.ok:
+                visit.paper = "not-fetched"
+                return
+            visit.commands = fetched.content
         try:
-            self._printer.print(name, fetched.content)
+            self._printer.print(name, visit.commands)
         except OutOfPaper:
             visit.paper = "no-paper"
         else:

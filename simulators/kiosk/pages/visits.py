@@ -35,6 +35,8 @@ class Visit:
     label: KioskResult | None = None
     parcel: KioskResult | None = None
     paper: Paper | None = None
+    commands: bytes = b""
+    """What the printer was given last, or will be once it has paper: printed again, it is the very same."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the gateway is asked, so that a second touch of the same button asks nothing a second time."""
 
