@@ -127,6 +127,8 @@ def test_the_flows_name_messages_that_there_are_and_every_message_of_a_partner_i
     text = (PROTOCOL / "flows.md").read_text(encoding="utf-8")
     diagrams = re.findall(r"^```mermaid\nsequenceDiagram\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert len(diagrams) == text.count("\n## ")
+    # To mermaid a semicolon is the end of a statement.
+    assert not [diagram for diagram in diagrams if ";" in diagram]
     sent = re.findall(r"->>(\w): (GET|PUT|POST) (/[^ ,\n]+)(.*)", "\n".join(diagrams))
     to_gateway = {(method.lower(), shape(path)) for to, method, path, _ in sent if to == "G"}
     partners = {(one.method, shape(one.path)) for one in OPERATIONS if one.edge in ("pos", "kiosk", "ecms")}
