@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import BrowserContext, async_playwright, expect
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -17,6 +17,7 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_PATIENCE_MS = 20_000  # for a machine that is several times slower than this one
 PICTURES = os.environ.get("CONNECT_TEST_PICTURES")
 """Where `shot` puts its pictures; without it they are made and thrown away."""
 
@@ -28,7 +29,8 @@ async def browser(width: int, height: int, **options: Any) -> AsyncIterator[Brow
         chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
         try:
             context = await chromium.new_context(viewport={"width": width, "height": height}, **options)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(_PATIENCE_MS)
+            expect.set_options(timeout=_PATIENCE_MS)
             yield context
         finally:
             await chromium.close()

@@ -1,4 +1,8 @@
-"""A return's whole way, from the first touch of the kiosk to the list of what the trucker takes. About 15 s."""
+"""Whole ways through everything, from the first touch of the kiosk on. About 20 s.
+
+A return: kiosk, counter, ECMS, the merchant's own system, the list of what the trucker takes. A drop-off: the
+seller's booking at ECMS, its label from the kiosk.
+"""
 
 import asyncio
 import json
@@ -79,6 +83,10 @@ async def test_from_the_kiosk_to_the_counter_to_the_merchant_and_the_trucker(
         assert tracking_number in await the_truckers_list(sandbox.facts, session)
         await ecms_shows_it(window, sandbox.facts["pages"]["ecms"], tracking_number)
 
+        booked = await the_seller_books(sandbox.facts)
+        await the_seller_prints_the_label(window, sandbox.facts["pages"]["kiosk"], booked["bookingReference"])
+        assert (await merchant.hears("FOR DROP OFF"))["trackingNumber"] == booked["trackingNumber"]
+
 
 async def the_merchant_allows_the_return(
     facts: dict[str, Any], session: aiohttp.ClientSession, merchant: Merchant, url: str
@@ -107,6 +115,41 @@ async def the_customer_gets_a_code(window: BrowserContext, url: str) -> str:
     await shot(page, "way-kiosk")
     await page.close()
     return code
+
+
+async def the_seller_books(facts: dict[str, Any]) -> dict[str, Any]:
+    client = facts["clients"]["merchant"]
+    body = {
+        "merchantCode": "001",
+        "mobileNumber": "09123456789",
+        "merchantReference": "ROAD-2026-0002",
+        "shipping_weight": "0.5",
+        "shipping_length": "12.3",
+        "shipping_width": "12.3",
+        "shipping_height": "12.3",
+        "amount": "0",
+        "paymentType": "PREPAID",
+        "shipmentPayor": "SELLER",
+        "dropoffLocationId": "0166",
+        "deliveryType": "STORE",
+        "dest": {"deliveryLocationId": "0170"},
+    }
+    async with WireClient(facts["ecms"], client["clientId"], client["clientSecret"]) as ecms:
+        answer = await ecms.request("POST", "/ecms/api/v1/dropoff", json=body)
+    assert answer.status == 200, answer.raw
+    return dict(answer.body or {})
+
+
+async def the_seller_prints_the_label(window: BrowserContext, url: str, booking_reference: str) -> None:
+    page = await window.new_page()
+    await page.goto(url)
+    await page.get_by_role("link", name="Send a parcel").tap()
+    for sign in booking_reference:
+        await page.locator(f'[data-key="{sign}"]').tap()
+    await page.get_by_role("button", name="Find it").tap()
+    await page.get_by_role("button", name="Print the label").tap()
+    await expect(page.locator("#paper")).to_contain_text("Your label is printed.")
+    await shot(page, "way-label")
 
 
 async def the_truckers_list(facts: dict[str, Any], session: aiohttp.ClientSession) -> str:
