@@ -24,6 +24,7 @@ def printed(reply: Reply, media_type: str, status: int = 200) -> bytes:
 
 
 async def test_a_receipt_comes_as_a_picture_and_for_a_printer(world: World) -> None:
+    """RCP-11 and RCP-12."""
     parcel = await world.ecms.ship_to_store(merchant="Tindahan ni Niño", merchantReference="AB\u2122 12")
     paid = await world.till.collect(parcel)
     path = f"/pos/v1/receipts/{paid.json['receipt']['number']}"

@@ -148,6 +148,7 @@ async def test_a_drop_off_that_the_merchant_pays_moves_no_cash(world: World) -> 
 
 
 async def test_another_fee_and_a_full_day_are_refused_for_good(world: World) -> None:
+    """POS-35, POS-36 and POS-38."""
     parcel = await world.ecms.issue("DROP_OFF", "65.00")
     for answer, code in ((quoted("80.00"), "fee-differs"), ([DAILY_LIMIT], "daily-limit")):
         world.ecms_server.answers["quote"] = answer
@@ -192,6 +193,7 @@ async def test_the_order_of_refusal_has_the_fee_last(world: World) -> None:
     ],
 )
 async def test_without_an_answer_of_ecms_nothing_happens(world: World, answer: tuple[int, Any]) -> None:
+    """POS-37."""
     parcel = await world.ecms.issue("DROP_OFF", "65.00")
     world.ecms_server.answers["quote"] = [answer]
     id_ = str(uuid.uuid4())
@@ -266,6 +268,7 @@ async def test_ecms_says_what_a_payment_or_drop_off_costs_and_no_more(world: Wor
 
 
 async def test_a_drop_off_and_the_parcel_s_claim_share_a_tracking_number(world: World) -> None:
+    """ECM-19."""
     booked = await world.ecms.issue("DROP_OFF", "0.00")
     world.ecms_server.answers["quote"] = quoted("0.00")
     claim = await world.ecms.ship(amount="0.00", store_id="0170", trackingNumber=booked.tracking_number)
