@@ -1,5 +1,6 @@
-"""A served ECMS simulator with no gateway behind it, for the tests that speak HTTP to it."""
+"""A served ECMS simulator for tests that speak HTTP to it: behind it is nobody, or a gateway that takes everything."""
 
+import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from connect_simulators.ecms.config import Config
 from connect_simulators.ecms.server import running
 
@@ -135,6 +137,40 @@ class Ecms:
 async def serving(data_file: Path, **changes: Any) -> AsyncIterator[Ecms]:
     async with running(config(data_file, **changes)) as addresses, aiohttp.ClientSession() as session:
         yield Ecms(addresses["ecms"], addresses["ecmsControl"], session)
+
+
+@asynccontextmanager
+async def gateway() -> AsyncIterator[str]:
+    """A gateway that issues references and takes every status."""
+    references = itertools.count(991767890023)
+
+    async def token(_: web.Request) -> web.Response:
+        return web.json_response({"access_token": "t", "token_type": "bearer", "expires_in": 7200})
+
+    async def reference(_: web.Request) -> web.Response:
+        return web.json_response({"reference": str(next(references))}, status=201)
+
+    async def status(_: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    application = web.Application()
+    application.router.add_post("/accounts/oauth2/token", token)
+    application.router.add_post("/ecms/v1/references", reference)
+    application.router.add_post("/ecms/v1/status", status)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def ship(ecms: Ecms, reference: str, **changes: str) -> str:
+    """The tracking number of a shipment that has its claim code; behind the simulator is `gateway`."""
+    body = {**SHIPMENT, "merchantReference": reference, **changes}
+    client = "shop-b" if body["merchantCode"] == "002" else "shop-a"
+    status, answer = await ecms.post(client, "/ecms/api/v1/shipments", body)
+    assert status == 200
+    return str(answer["trackingNumber"])
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The console of the ECMS simulator in Chromium: what a person sees and switches, and what comes of it. 15 s."""
 
-import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,37 +7,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from browser import browser, shot
-from ecms_served import PAYMENT, Ecms, serving
+from ecms_served import PAYMENT, Ecms, gateway, serving, ship
 from playwright.async_api import Page, expect
 
 NOON = "2027-01-04T09:30:00+08:00"
-
-
-@contextlib.asynccontextmanager
-async def gateway() -> AsyncIterator[str]:
-    """A gateway that issues references and takes every status."""
-    references = itertools.count(991767890023)
-
-    async def token(_: web.Request) -> web.Response:
-        return web.json_response({"access_token": "t", "token_type": "bearer", "expires_in": 7200})
-
-    async def reference(_: web.Request) -> web.Response:
-        return web.json_response({"reference": str(next(references))}, status=201)
-
-    async def status(_: web.Request) -> web.Response:
-        return web.Response(status=204)
-
-    application = web.Application()
-    application.router.add_post("/accounts/oauth2/token", token)
-    application.router.add_post("/ecms/v1/references", reference)
-    application.router.add_post("/ecms/v1/status", status)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
 
 
 @pytest.fixture
@@ -48,16 +21,6 @@ async def ecms(tmp_path: Path) -> AsyncIterator[Ecms]:
         async with serving(tmp_path / "ecms.sqlite", gateway=address) as served:
             await served.driven("PUT", "/clock", {"now": NOON})
             yield served
-
-
-async def ship(ecms: Ecms, reference: str, **changes: str) -> str:
-    from ecms_served import SHIPMENT
-
-    body = {**SHIPMENT, "merchantReference": reference, **changes}
-    client = "shop-b" if body["merchantCode"] == "002" else "shop-a"
-    status, answer = await ecms.post(client, "/ecms/api/v1/shipments", body)
-    assert status == 200
-    return str(answer["trackingNumber"])
 
 
 async def open_page(page: Page, ecms: Ecms, path: str = "/console/") -> list[str]:

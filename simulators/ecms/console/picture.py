@@ -25,7 +25,8 @@ LANES = {
 _TIME_WIDTH = 150
 _LANE_WIDTH = 70
 _STATUS_WIDTH = 330
-_TOLD_WIDTH = 176
+_GATEWAY_WIDTH = 176
+_MERCHANT_WIDTH = 226
 _TOP = 64
 _ROW = 54
 _NOTE = 19
@@ -92,8 +93,8 @@ def draw(parcel: dict[str, Any], deliveries: dict[str, dict[str, Any]]) -> Pictu
     picture = Picture(lanes=[(_x(place), LANES[name]) for place, name in enumerate(lanes)])
     picture.status_x = _TIME_WIDTH + len(lanes) * _LANE_WIDTH + 14
     picture.gateway_x = picture.status_x + _STATUS_WIDTH
-    picture.merchant_x = picture.gateway_x + _TOLD_WIDTH
-    picture.width = picture.merchant_x + _TOLD_WIDTH
+    picture.merchant_x = picture.gateway_x + _GATEWAY_WIDTH
+    picture.width = picture.merchant_x + _MERCHANT_WIDTH
     outbox = list(parcel["outbox"])
     y, before, day = float(_TOP), None, ""
     way: list[tuple[float, float]] = []
@@ -195,7 +196,7 @@ def _merchant(delivery: dict[str, Any] | None) -> Told:
         again = f", attempt {delivery['attempts']}" if delivery["attempts"] > 1 else ""
         return Told("heard", f"told {read_time(delivery['toldAt']):%d %b %H:%M:%S}{again}")
     if delivery["attempts"]:
-        return Told("failed", f"{delivery['attempts']} × {delivery['outcome']}"[:26])
+        return Told("failed", f"{delivery['attempts']} × {delivery['outcome']}")
     return Told("waiting", "waits to be told")
 
 
