@@ -39,6 +39,7 @@ class Gateway:
                 "merchant": parcel.merchant,
                 "merchantReference": parcel.booking_reference or "",
                 "amount": format_amount(parcel.due_at_drop_off),
+                "shippingFee": format_amount(parcel.due_from_merchant),
                 "description": parcel.description,
                 "expiresAt": write_time(datetime.fromtimestamp(parcel.expires_at or 0, UTC)),
             }
@@ -60,6 +61,8 @@ class Gateway:
                 "paymentType": shipment.payment_type or "PREPAID",
                 "amount": format_amount(shipment.amount_centavos),
                 "storeId": shipment.store_id or "",
+                # Of a drop-off the merchant owes the fee with the drop-off itself, if at all.
+                "shippingFee": format_amount(0 if shipment.is_drop_off else shipment.due_from_merchant),
                 "mobileNumber": shipment.mobile_number or "",
                 "description": shipment.description,
             }

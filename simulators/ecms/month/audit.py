@@ -7,6 +7,7 @@ from typing import Any
 
 from ...wire import parse_amount
 from .days import Month
+from .settling import Totals, expected, fees_owed, settle
 
 _AT_ONCE = 16
 _PAID_BY = {"CLAIMED": "claim", "DROPPED OFF": "fee"}
@@ -23,6 +24,8 @@ class Audit:
     till_centavos: int = 0
     ledger_centavos: int = 0
     ecms_centavos: int = 0
+    payable_centavos: int = 0
+    fees_centavos: int = 0
     complaints: list[str] = field(default_factory=list)
 
     def sides(self) -> list[tuple[str, int]]:
@@ -31,6 +34,9 @@ class Audit:
             ("the tills' own account", self.till_centavos),
             ("the gateway's ledger", self.ledger_centavos),
             ("ECMS's history", self.ecms_centavos),
+            ("of it settled with merchants", self.payable_centavos),
+            ("of it sellers' fees", self.ecms_centavos - self.payable_centavos),
+            ("shipping fees that merchants owe", self.fees_centavos),
         ]
 
     def complain(self, text: str) -> None:
@@ -46,6 +52,8 @@ async def audit(month: Month) -> Audit:
     for parcel, history in zip(parcels, histories, strict=True):
         look_at(found, parcel, history)
     compare_money(found, month, histories)
+    settled, due = await settle(month), expected(month, fees_owed(month, histories))
+    compare_settlements(found, settled, due)
     await _look_at_tasks(found, month)
     return found
 
@@ -108,6 +116,17 @@ def compare_money(found: Audit, month: Month, histories: list[dict[str, Any]]) -
     if not found.till_centavos == found.ledger_centavos == found.ecms_centavos:
         sides = (found.till_centavos, found.ledger_centavos, found.ecms_centavos)
         found.complain("tills, ledger and ECMS differ: {} / {} / {} centavos".format(*sides))
+
+
+def compare_settlements(found: Audit, settled: Totals, due: Totals) -> None:
+    """What each Friday settles with each merchant, and what the tills' own account comes to."""
+    for friday, merchant in sorted(settled.keys() | due.keys()):
+        has, wanted = settled.get((friday, merchant), Counter()), due.get((friday, merchant), Counter())
+        for name in ("payable", "shippingFees"):
+            if has[name] != wanted[name]:
+                found.complain(f"{friday}, merchant {merchant}: {name} {has[name]} centavos, due {wanted[name]}")
+    found.payable_centavos = sum(counted["payable"] for counted in settled.values())
+    found.fees_centavos = sum(counted["shippingFees"] for counted in settled.values())
 
 
 async def _look_at_tasks(found: Audit, month: Month) -> None:
