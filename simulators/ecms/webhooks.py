@@ -27,6 +27,8 @@ from .signing import new_secret, signed_headers
 
 LONGEST_PAUSE_S = 60.0
 _AT_ONCE_FOR_A_MERCHANT = 8
+# A merchant that is away for days is no news any more, and the list of changes should not grow by it.
+_ATTEMPTS_SHOWN_LIVE = 10
 
 # What counts in a parcel's history and came after the merchant had named its URL.
 _UNTOLD = """
@@ -170,7 +172,9 @@ def note_attempt(connection: sqlite3.Connection, seq: int, outcome: str, at: int
         (seq, outcome, at, at if outcome == "200" else None),
     )
     connection.execute(
-        "INSERT INTO change (tracking_number, kind) SELECT tracking_number, 'MERCHANT' FROM event WHERE seq = ?", (seq,)
+        "INSERT INTO change (tracking_number, kind) SELECT tracking_number, 'MERCHANT' FROM event JOIN webhook USING (seq)"
+        " WHERE seq = ? AND (told_at IS NOT NULL OR attempts <= ?)",
+        (seq, _ATTEMPTS_SHOWN_LIVE),
     )
 
 

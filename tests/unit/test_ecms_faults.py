@@ -152,7 +152,7 @@ async def test_the_store_list_and_unknown_labels(ecms: Ecms) -> None:
     async with ecms.session.get(f"{ecms.url}/stores.csv") as answer:
         assert answer.content_type == "text/csv"
         assert len((await answer.text()).splitlines()) >= 401
-    async with ecms.session.get(f"{ecms.url}/labels/{'x' * 32}.txt") as answer:
+    async with ecms.session.get(f"{ecms.url}/labels/{'x' * 32}.pdf") as answer:
         assert answer.status == 404
 
 
