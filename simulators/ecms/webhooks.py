@@ -172,8 +172,8 @@ def note_attempt(connection: sqlite3.Connection, seq: int, outcome: str, at: int
         (seq, outcome, at, at if outcome == "200" else None),
     )
     connection.execute(
-        "INSERT INTO change (tracking_number, kind) SELECT tracking_number, 'MERCHANT' FROM event JOIN webhook USING (seq)"
-        " WHERE seq = ? AND (told_at IS NOT NULL OR attempts <= ?)",
+        "INSERT INTO change (tracking_number, kind) SELECT tracking_number, 'MERCHANT' FROM event"
+        " JOIN webhook USING (seq) WHERE seq = ? AND (told_at IS NOT NULL OR attempts <= ?)",
         (seq, _ATTEMPTS_SHOWN_LIVE),
     )
 
