@@ -13,6 +13,7 @@ import typer
 
 from connect_gateway import server
 from connect_gateway.administration import client_app, disputes_app, tasks_app
+from connect_gateway.archive_command import archive
 from connect_gateway.backup_command import backup, restore
 from connect_gateway.certification.command import certify_till
 from connect_gateway.commandline import DataDir, complete_settings, read_settings
@@ -40,6 +41,7 @@ app.add_typer(disputes_app, name="disputes")
 app.add_typer(settlement_app, name="settlement")
 app.add_typer(journal_app, name="journal")
 app.command()(reconcile)
+app.command()(archive)
 app.command()(backup)
 app.command()(restore)
 app.command()(conformance)

@@ -29,6 +29,7 @@ from connect_gateway.domain.records import (
     TransactionState,
 )
 from connect_gateway.ledger import events, standins
+from connect_gateway.ledger.archive import bring_answers
 from connect_gateway.ledger.database import (
     STATEMENT_TIMEOUT_S,
     Connection,
@@ -382,6 +383,7 @@ async def _read(connection: Connection, commands: list[CounterCommand]) -> _Grou
     for row in rows:
         transaction = transaction_of(row)
         group.transactions[transaction.store_id, transaction.transaction_id] = transaction
+    await bring_answers(connection, list(group.transactions.values()))
     performed = [command for command in asked if isinstance(command, Perform)]
     performed += [found.request for found in group.transactions.values() if found.request is not None]
     wanted = sorted({command.reference for command in performed})

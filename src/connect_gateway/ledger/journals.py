@@ -16,21 +16,23 @@ _TERMINALS = "SELECT store_id, pos, journal_length, journal_head FROM terminal O
 # Steps from one terminal's first entry to the next terminal's, so that the journal's own index answers it at once.
 _TERMINALS_OF_JOURNAL = """
 WITH RECURSIVE found AS (
-    (SELECT store_id, pos FROM journal ORDER BY store_id, pos LIMIT 1)
+    (SELECT store_id, pos FROM whole_journal ORDER BY store_id, pos LIMIT 1)
     UNION ALL
     SELECT following.store_id, following.pos FROM found CROSS JOIN LATERAL (
-        SELECT store_id, pos FROM journal WHERE (store_id, pos) > (found.store_id, found.pos)
+        SELECT store_id, pos FROM whole_journal WHERE (store_id, pos) > (found.store_id, found.pos)
         ORDER BY store_id, pos LIMIT 1) AS following)
 SELECT store_id, pos FROM found
 """
 _TERMINAL = "SELECT journal_length, journal_head FROM terminal WHERE store_id = $1 AND pos = $2"
-_ENTRIES = "SELECT position, entry, head FROM journal WHERE store_id = $1 AND pos = $2 ORDER BY position"
+_ENTRIES = "SELECT position, entry, head FROM whole_journal WHERE store_id = $1 AND pos = $2 ORDER BY position"
 
 # The answers themselves stay where they are: their hashes are worked out by PostgreSQL.
 _ROWS = """
 SELECT transaction_id, pos, type, reference, shift, business_date, code, amount_due, receipt_number, state,
-    reversal_reason, occurred_at, reversed_at, encode(sha256(convert_to(answer, 'UTF8')), 'hex') AS answer
-FROM transaction WHERE store_id = $1 AND transaction_id = ANY($2::uuid[])
+    reversal_reason, occurred_at, reversed_at,
+    encode(sha256(convert_to(coalesce(old_answer.answer, transaction.answer), 'UTF8')), 'hex') AS answer
+FROM transaction LEFT JOIN old_answer USING (store_id, transaction_id, occurred_at)
+WHERE store_id = $1 AND transaction_id = ANY($2::uuid[])
 """
 _COUNTS = """
 SELECT count(*), count(*) FILTER (WHERE state = 'REVERSED' AND type IS NOT NULL)
@@ -40,7 +42,7 @@ _NOT_ENTERED = """
 SELECT transaction_id FROM transaction
 WHERE store_id = $1 AND pos = $2 AND ($3::text IS NULL OR (state = $3 AND type IS NOT NULL))
   AND transaction_id NOT IN (
-    SELECT (entry::json ->> 'transactionId')::uuid FROM journal
+    SELECT (entry::json ->> 'transactionId')::uuid FROM whole_journal
     WHERE store_id = $1 AND pos = $2 AND ($3::text IS NULL OR entry::json ->> 'state' = $3))
 LIMIT 1
 """

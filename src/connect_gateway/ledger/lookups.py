@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from connect_gateway.domain.records import Reference, Transaction
+from connect_gateway.ledger.archive import bring_answers
 from connect_gateway.ledger.database import (
     STATEMENT_TIMEOUT_S,
     Connection,
@@ -92,6 +93,7 @@ async def _with_reference(connection: Connection, row: Row | None) -> tuple[Tran
     if row is None:
         return None
     found = transaction_of(row)
+    await bring_answers(connection, [found])
     if found.request is None:
         return found, None
     about = await connection.fetchrow(_MERCHANT_OF, found.request.reference, timeout=STATEMENT_TIMEOUT_S)

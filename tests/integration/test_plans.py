@@ -1,0 +1,108 @@
+"""No statement of the counter reads a whole table, however large it is. Seconds; needs PostgreSQL.
+
+The gateway's connections plan with `enable_seqscan=off`, under which a sequential scan is what is left where no index
+serves a statement. So the plans of an empty ledger tell what those of a full one are.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from partners import next_tracking_number
+from world import World
+
+from connect_gateway.domain.codes import show_reference
+from connect_gateway.ledger.database import _SERVER_SETTINGS
+
+SMALL = {"fence", "client", "sandbox_clock", "schema_migration"}
+"""Tables that do not grow with what is sold."""
+
+_KINDS = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every statement that goes to PostgreSQL through asyncpg's extended protocol."""
+    seen: set[str] = set()
+    prepare = asyncpg.Connection._get_statement
+
+    async def noted(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+        seen.add(query)
+        return await prepare(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(asyncpg.Connection, "_get_statement", noted)
+    return seen
+
+
+async def plan_of(connection: Any, query: str) -> Any:
+    """How PostgreSQL would run a prepared statement, whatever its values."""
+    await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE one AS {query}")
+    values = ", ".join(["NULL"] * max((int(number) for number in re.findall(r"\$([0-9]+)", query)), default=0))
+    explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE one{f'({values})' if values else ''}")
+    await connection.execute("DEALLOCATE one")
+    return json.loads(explained)[0]["Plan"]
+
+
+def scanned(plan: Any) -> Iterator[str]:
+    """Tables that a plan reads from end to end."""
+    if plan.get("Node Type") == "Seq Scan":
+        yield plan["Relation Name"]
+    for below in plan.get("Plans", ()):
+        yield from scanned(below)
+
+
+async def work(world: World) -> None:
+    """A bit of everything that a counter and a kiosk do."""
+    for _ in range(2):
+        parcel = await world.ecms.ship_to_store()
+        id_ = str(uuid.uuid4())
+        assert (await world.till.look_up(parcel.reference)).status == 200
+        approval = await world.till.collect(parcel, id_)
+        assert approval.status == 201
+        assert (await world.till.collect(parcel, id_)).status == 201
+        assert (await world.till.inquire(id_)).status == 200
+        number = approval.json["receipt"]["number"]
+        assert (await world.till.call("GET", f"/pos/v1/receipts/{number}")).status == 200
+        assert (await world.till.call("POST", f"/pos/v1/receipts/{number}/copies")).status == 201
+        assert (await world.till.reverse(id_)).status == 200
+    returned = await world.ecms.ask_for(trackingNumber=next_tracking_number())
+    body = world.till.body("ACCEPT_RETURN", show_reference(returned.json["reference"].replace("-", "")))
+    assert (await world.till.put(str(uuid.uuid4()), body)).status == 201
+    assert (await world.till.look_up("500000000001")).status == 404
+    assert (await world.till.call("GET", "/pos/v1/manifest")).status == 200
+    await world.told(5)
+    assert (await world.admin.call("GET", "/metrics")).status == 200
+
+
+async def test_no_statement_of_the_counter_reads_a_whole_table(asked: set[str], world: World) -> None:
+    await work(world)
+    connection = await asyncpg.connect(world.database_url, server_settings=_SERVER_SETTINGS)
+    found = {}
+    checked = 0
+    try:
+        for query in sorted(asked):
+            if _KINDS.match(query) is None or "pg_catalog" in query or "typeinfo" in query:
+                continue
+            checked += 1
+            tables = set(scanned(await plan_of(connection, query))) - SMALL
+            if tables:
+                found[query] = tables
+    finally:
+        await connection.close()
+    assert found == {}
+    assert checked > 30
+    assert any("FROM transaction" in query for query in asked)
+    assert any("UPDATE reference" in query for query in asked)
+
+
+async def test_a_whole_table_would_be_noticed(world: World) -> None:
+    connection = await asyncpg.connect(world.database_url, server_settings=_SERVER_SETTINGS)
+    try:
+        plan = await plan_of(connection, "SELECT FROM transaction WHERE clerk = $1")
+    finally:
+        await connection.close()
+    assert list(scanned(plan)) == ["transaction"]
