@@ -1,7 +1,7 @@
 """`python -m fuzz`: both campaigns in turn, for as long as is asked; exit status 0 only without a finding.
 
 A round is named by a seed, and a finding by its round: `--only NAME --seed SEED --rounds 1` plays the round once more.
-What hypothesis draws is the same again; how the machine times it is not.
+What hypothesis draws is the same again, and shrunk; how the machine times it is not.
 """
 
 import argparse
@@ -48,10 +48,17 @@ class Run:
     counted: Counter[str] = field(default_factory=Counter)
     findings: list[tuple[str, int, str]] = field(default_factory=list)
     """Campaign, seed of the round, and what was found."""
+    console: Console = field(default_factory=Console)
 
     @property
     def over(self) -> bool:
         return time.monotonic() - self.began > self.minutes * 60
+
+    def say(self, finding: tuple[str, int, str]) -> None:
+        """Prints a finding and what repeats it."""
+        name, seed, text = finding
+        self.console.print(f"[red]finding[/] (repeat with --only {name} --seed {seed} --rounds 1):")
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def line(self) -> Text:
         gone = time.monotonic() - self.began
@@ -69,13 +76,16 @@ def _play(run: Run, server_url: str, home: Path, first_seed: int, names: list[st
         if run.over:
             return
         run.now = f"{name} --seed {seed}"
-        size = Size(_EXAMPLES[name], random_seed=seed, stop=lambda: run.over)
+        # Shrinking a play that takes seconds would use up the time: that is done where a round is repeated alone.
+        shrink = name != "counter" or len(names) == 1
+        size = Size(_EXAMPLES[name], random_seed=seed, shrink=shrink, stop=lambda: run.over)
         database = functools.partial(copied, server_url, _TEMPLATE, f"round_{seed}_{name}")
         with tempfile.TemporaryDirectory(prefix="round-", dir=home, ignore_cleanup_errors=True) as of_round:
             try:
                 CAMPAIGNS[name](size, database, Path(of_round), run.counted)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
                 run.findings.append((name, seed, _told(error)))
+                run.say(run.findings[-1])
         run.rounds[name] += 1
 
 
@@ -94,7 +104,8 @@ async def _server() -> Any:
         yield server.url, home
 
 
-async def _watched(run: Run, console: Console, play: Callable[[str, Path], None]) -> None:
+async def _watched(run: Run, play: Callable[[str, Path], None]) -> None:
+    console = run.console
     async with _server() as (server_url, home):
         playing = asyncio.create_task(asyncio.to_thread(play, server_url, home))
         try:
@@ -134,16 +145,14 @@ def main() -> None:
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     logging.basicConfig(level=logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    console = Console()
-    console.print(f"seed {seed} (repeat with --seed {seed})")
     run = Run(given.minutes)
+    run.console.print(f"seed {seed} (repeat with --seed {seed})")
     names = [given.only] if given.only else list(CAMPAIGNS)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watched(run, console, lambda url, home: _play(run, url, home, seed, names, given.rounds)))
-    console.print(_closing_table(run))
-    for name, of_round, text in run.findings:
-        console.print(f"[red]finding[/] (repeat with --only {name} --seed {of_round} --rounds 1):")
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        asyncio.run(_watched(run, lambda url, home: _play(run, url, home, seed, names, given.rounds)))
+    run.console.print(_closing_table(run))
+    for finding in run.findings:
+        run.say(finding)
     sys.exit(bool(run.findings))
 
 

@@ -41,6 +41,7 @@ class Size:
     steps: int = 30
     random_seed: int | None = None
     slow: bool = True
+    shrink: bool = True
     stop: Callable[[], bool] = field(default=lambda: False)
     """Asked before each example; once it is true, the rest of the round does nothing."""
 
@@ -52,7 +53,7 @@ class Size:
             deadline=None,
             database=None,
             print_blob=False,
-            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if self.shrink else [])],
             suppress_health_check=list(HealthCheck),
         )
 
@@ -142,7 +143,7 @@ def _judge(target: Target, stream: Stream, received: bytes) -> bool:
     if stream.end != "wait":
         return False
     targets = [*stream.targets, ("GET", "/healthz")] if stream.sound else [*stream.targets]
-    came = answers(received, tuple(method for method, _ in targets))
+    came = answers(received, tuple(method for method, _ in targets), readable=stream.sound)
     for place, one in enumerate(came):
         method, path = targets[min(place, len(targets) - 1)]
         target.counted[f"answered {judge(one, method, path, readable=stream.sound)}"] += 1

@@ -13,12 +13,15 @@ from connect_simulators.wire import PHILIPPINE_TIME, Answer
 from hypothesis.stateful import RuleBasedStateMachine
 
 from fuzz.belief import NOTHING_HAPPENED, Answered, Belief
-from fuzz.deeds import Close, Deed, Dispense, Inquiry, Order, Sale, request_of
+from fuzz.deeds import Close, Deed, Dispense, Inquiry, Order, Sale, Ship, request_of
 from fuzz.model import outcomes
 from fuzz.stage import Loop, Spoil, Stage, Trouble
 
 _GUESSES_AT_MOST = 2
 """So many requests of a store name what is not its business; a few more, and it would be locked out (ATT-1)."""
+
+_OPEN_AT_MOST = 24
+"""With more worlds than these, the players look before they go on."""
 
 _NOTHING_DONE = frozenset({"database-unavailable", "overloaded", "ecms-unavailable"})
 _NETWORK = (
@@ -58,6 +61,7 @@ class Player(RuleBasedStateMachine):
         self.bytes_of: dict[tuple[str, str], dict[str, bytes]] = {}
         self.receipts: list[tuple[str, str]] = []
         self.guesses: Counter[str] = Counter()
+        self._looking = False
 
     def play(self, deeds: Sequence[Deed], trouble: Any) -> None:
         """Sends deeds at once and tells the model what was seen."""
@@ -72,6 +76,20 @@ class Player(RuleBasedStateMachine):
         self.belief.witness([*seen, *doubled])
         for deed, answer in zip(deeds, answers, strict=True):
             self._remember(deed, answer)
+        if len(self.belief.worlds) > _OPEN_AT_MOST and not self._looking:
+            self._look()
+
+    def _look(self) -> None:
+        """Asks about whatever the worlds disagree on, so that they become fewer."""
+        self._looking = True
+        for order in self.orders:
+            if len({order.tracking_number in world.parcels for world in self.belief.worlds}) > 1:
+                self.play([Ship(order)], None)
+        for sale in self.sales:
+            key = sale.store, sale.transaction_id
+            if len({world.transactions.get(key) for world in self.belief.worlds}) > 1:
+                self.play([Inquiry(sale.transaction_id, sale.store)], None)
+        self._looking = False
 
     async def _send(self, deeds: Sequence[Deed], trouble: Any) -> list[Answer | None]:
         stage = self.stage
