@@ -30,6 +30,7 @@ def add_shift_commands(app: typer.Typer) -> None:
     app.command()(close_shift)
     app.add_typer(_stand_in, name="stand-in")
     app.command()(serve)
+    app.command()(tui)
 
 
 @command
@@ -127,6 +128,26 @@ def serve(
         chosen = read_config(config)
         async with Terminal(chosen) as terminal:
             await serve_pages(make_app(terminal, chosen), chosen.host, chosen.port, exit_with_fd)
+
+    try:
+        asyncio.run(at_work())
+    except (OSError, ValueError, JournalInUse) as exc:
+        make_console(stderr=True).print(str(exc), style="red")
+        raise typer.Exit(2) from exc
+
+
+def tui(
+    config: Annotated[Path, typer.Option(help="JSON file: gateway, client, dataDir.")],
+    clerk: Annotated[str, typer.Option(envvar="POS_SIM_CLERK")] = "clerk01",
+) -> None:
+    """The till in this terminal window."""
+    # Only this command needs a screen.
+    from .tui import TillScreen  # noqa: PLC0415
+
+    async def at_work() -> None:
+        crashpoints.arm_from_environment()
+        async with Terminal(read_config(config)) as terminal:
+            await TillScreen(terminal, clerk).run_async()
 
     try:
         asyncio.run(at_work())

@@ -6,7 +6,7 @@ from ..wire import PHILIPPINE_TIME, Clock
 from .book import Book, Entry
 from .results import Outcome, Result, Verdict, read_receipt, read_verdict
 from .sales import Sale
-from .standin import REFUSED, VOIDED, Offer, StandIn, copy_lines, slip_lines
+from .standin import VOIDED, WHY, Offer, StandIn, copy_lines, slip_lines
 from .waiting import Waiting
 
 _NOT_IN_HAND = Verdict("KEEP", "RELEASE", "PARCEL IS NOT HERE\nTHE SALE STANDS")
@@ -41,7 +41,9 @@ class Offline:
     def refusal(self, request: dict[str, Any], why: str) -> Result:
         """The till's own refusal of a sale that was never begun."""
         parcel = "REFUSE" if request["type"] in {"ACCEPT_RETURN", "DROP_OFF"} else "HOLD"
-        verdict = Verdict("RETURN" if "tender" in request else "NONE", parcel, REFUSED.display)
+        cash = "RETURN" if "tender" in request else "NONE"
+        todo = f"{parcel} PARCEL" if cash == "NONE" else f"GIVE CASH BACK, {parcel} PARCEL"
+        verdict = Verdict(cash, parcel, f"{WHY.get(why, 'NO CONNECTION: NOT ALLOWED')}\n{todo}")
         return Result(Outcome.REFUSED, code=why, verdict=verdict, stand_in=True)
 
     def sell(self, entry: Entry) -> Result | None:

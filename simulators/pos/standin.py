@@ -16,7 +16,17 @@ from .link import Link
 from .manifest import Manifest, ManifestStore, Parcel
 from .results import Verdict
 
-REFUSED = Verdict("RETURN", "HOLD", "NO CONNECTION, NOT ALLOWED\nGIVE CASH BACK, HOLD PARCEL")
+WHY = {
+    "needs-connection": "NO CONNECTION: TRY AGAIN LATER",
+    "not-in-manifest": "NO CONNECTION: CODE NOT ON LIST",
+    "already-done": "DONE ALREADY",
+    "wrong-action": "NOT THE RIGHT TRANSACTION",
+    "wrong-label": "LABEL IS OF ANOTHER PARCEL",
+    "expired": "THE CODE HAS EXPIRED",
+    "tender-too-small": "CASH IS LESS THAN AMOUNT DUE",
+}
+"""The first line for the clerk of the till's own refusals; the others are about the list and its limits."""
+
 PAID = Verdict("KEEP", "RELEASE", "PAID (STAND-IN)\nKEEP CASH, RELEASE PARCEL")
 CLAIMED = Verdict("NONE", "RELEASE", "CLAIMED (STAND-IN)\nRELEASE PARCEL")
 VOIDED = {
