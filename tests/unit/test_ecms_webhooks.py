@@ -16,6 +16,7 @@ from aiohttp import web
 from connect_simulators.ecms.merchant import Behaviour, MerchantEndpoint
 from connect_simulators.ecms.signing import new_secret, signed_headers
 from ecms_served import Ecms, ecms, serving
+from test_ecms_process import Process
 
 __all__ = ["ecms"]
 
@@ -134,6 +135,31 @@ async def test_nothing_is_lost_when_either_side_is_restarted(tmp_path: Path, mer
         assert [one["status"] for one in await merchant.hear(3)] == TO_STORE[1:]
         await scan(ecms, number, "ON VEHICLE TO STORE")
         assert [one["status"] for one in await merchant.hear(1)] == ["ON VEHICLE TO STORE"]
+
+
+async def test_kill_9_loses_no_status_that_a_merchant_has_not_heard(tmp_path: Path, merchant: Merchant) -> None:
+    shop = {"clientId": "shop-a", "clientSecret": "a-secret", "role": "merchant", "merchantCode": "001"}
+    webhook = {"url": merchant.url, "secret": merchant.secret}
+    settings = {
+        "port": 0,
+        "controlPort": 0,
+        "dataFile": str(tmp_path / "ecms.sqlite"),
+        "gateway": {"url": "http://127.0.0.1:9", "clientId": "ecms", "clientSecret": "unused"},
+        "clients": [{**shop, "merchant": "Merchant A", "webhook": webhook}],
+    }
+    config = tmp_path / "ecms.json"
+    config.write_text(json.dumps(settings))
+    await merchant.stop()
+    async with aiohttp.ClientSession() as session:
+        first = Process(config)
+        ecms = Ecms(first.addresses["ecms"], first.addresses["ecmsControl"], session)
+        number = await ecms.shipment()
+        await scan(ecms, number, *TO_STORE[1:])
+        first.end(signal.SIGKILL)
+        await merchant.start()
+        second = Process(config)
+        assert [one["status"] for one in await merchant.hear(4)] == TO_STORE
+        assert second.end(signal.SIGTERM) == 0
 
 
 async def test_a_redirect_is_not_followed_and_anything_but_200_is_no_answer(ecms: Ecms, merchant: Merchant) -> None:
