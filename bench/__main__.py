@@ -25,6 +25,7 @@ ROWS: dict[str, Callable[[Bench], Awaitable[list[Line]]]] = {
     "steady": rows_one.steady,
     "growth": rows_conditions.growth,
     "ecms": rows_conditions.ecms,
+    "overload": rows_conditions.overload,
     "memory": rows_one.memory,
     "processes": rows_conditions.processes,
     "receipt": rows_one.receipt,

@@ -101,6 +101,7 @@ class _Steady:
         self._waiting: deque[float] = deque()
         self._under_way = 0
         self._latencies_ms: list[float] = []
+        self._accepted_ms: list[float] = []
         self._late_ms: list[float] = []
         self._statuses: dict[int, int] = {}
 
@@ -140,6 +141,8 @@ class _Steady:
             if connection.due >= self._counts_from:
                 self._latencies_ms.append((time.perf_counter() - connection.due) * 1000)
                 self._statuses[status] = self._statuses.get(status, 0) + 1
+                if 200 <= status < 300:
+                    self._accepted_ms.append(self._latencies_ms[-1])
         connection.due = 0.0
         if status and self._waiting:
             connection.send(next(self._requests), self._waiting.popleft())
@@ -161,6 +164,7 @@ class _Steady:
             "unanswered": len(unanswered),
             "connections": len(self._opened),
             "sent_late_ms_p99": self._late_ms[int(len(self._late_ms) * 0.99)],
+            "accepted_ms": [round(latency, 3) for latency in self._accepted_ms],
             "latencies_ms": [round(latency, 3) for latency in self._latencies_ms],
         }
 

@@ -3,19 +3,25 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 
 from bench import sides
 from bench.drive import Bench, Side, audit, in_turn, once, over_http
+from bench.errors import BenchError
 from bench.findings import Line, Row, Target
-from bench.load import Driven
+from bench.load import Driven, own_client
 from bench.plan import CONNECTIONS, ECMS_DELAY_MS
+from bench.rows_one import percentile
 from bench.rows_throughput import database_of
-from bench.stock import Database
+from bench.stock import Database, Records
 
 _RATE_LIMIT = 15_000
 """COLLECTs a second that no side reaches: so many requests are prepared for each second."""
+
+_NORMAL, _TOO_MUCH = 0.8, 1.5
+"""Shares of what one process can serve."""
 
 _FIRST_EVENT_WITHIN_S = 30.0
 
@@ -118,6 +124,56 @@ async def _drain_rate(stub: sides.Served, before: int, enough: int, seconds: flo
 async def _told(stub: sides.Served) -> int:
     async with aiohttp.ClientSession() as session, session.get(f"{stub.url}/count") as response:
         return int((await response.json())["told"])
+
+
+async def _at_share(
+    bench: Bench, label: str, served: sides.Served, source: tuple[Records, Database], rate: float
+) -> dict[str, Any]:
+    records, database = source
+    plan = bench.plan
+    await bench.ground.checkpoint()
+    async with bench.show.timing(f"Overload: {label}", plan.seconds + plan.warm_up_s + 1):
+        told = await own_client(
+            "steady",
+            served.port,
+            [(records, database.used)],
+            f"--rate={rate:.0f}",
+            f"--seconds={plan.seconds}",
+            f"--warm-up={max(2, plan.warm_up_s)}",
+        )
+    database.used += told["sent"]
+    database.collected += told["answered"]
+    if set(told["statuses"]) - {"201", "503"}:
+        raise BenchError(f"there were other answers than 201 and 503: {told['statuses']}")
+    accepted = told["accepted_ms"]
+    bench.show.say(
+        f"  Overload: {label} ({rate:,.0f}/s): p50 [bold]{percentile(accepted, 50):.1f}[/bold] ms, p99 [bold]"
+        f"{percentile(accepted, 99):.1f}[/bold] ms of what was accepted; {told['statuses']}"
+    )
+    return told
+
+
+async def overload(bench: Bench) -> list[Line]:
+    """What is accepted while half as much again comes as can be served; the rest is told to come back."""
+    ground, plan = bench.ground, bench.plan
+    stock = await ground.stock(plan.references, 0)
+    records = ground.collects(stock, plan.references)
+    rounds, shed = [], []
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(database_of(bench, stock))
+        served = await stack.enter_async_context(sides.gateway(ground, database, None))
+        capacity = await once(bench, "Overload: capacity", "COLLECT", over_http("gateway", served, database, records))
+        for number in range(1, plan.further_rounds + 1):
+            normal, too_much = [
+                await _at_share(bench, f"{share} x, round {number}", served, (records, database), share * capacity.rate)
+                for share in (_NORMAL, _TOO_MUCH)
+            ]
+            rounds.append((percentile(too_much["accepted_ms"], 99), percentile(normal["accepted_ms"], 99)))
+            shed.append(too_much["statuses"].get("503", 0) / max(1, sum(too_much["statuses"].values())))
+        await audit(bench, "the gateway", database)
+    figure = f"p99 of the COLLECTs accepted while {_TOO_MUCH} x of what can be served comes in"
+    note = f"{max(shed):.0%} were told to come back (503, Retry-After, HOLD); every accepted one is in the ledger"
+    return [Row("overload", figure, f"p99 at {_NORMAL} x", " ms", tuple(rounds), Target(2.0, at_least=False), note)]
 
 
 async def processes(bench: Bench) -> list[Line]:

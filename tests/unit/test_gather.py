@@ -115,3 +115,33 @@ async def test_draining_waits_for_all_that_waits() -> None:
     await asyncio.sleep(0)
     await made.drain()
     assert [call.result() for call in calls] == [0, 2, 4]
+
+
+async def test_a_rush_is_served_and_a_queue_that_stands_is_cut() -> None:
+    """Groups of 4; whatever has been full for 0 s stands."""
+    full = []
+
+    async def flush(items: list[int]) -> Sequence[int]:
+        full.append(made.is_full)
+        return [2 * item for item in items]
+
+    made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0)
+    rush = [asyncio.create_task(made.submit(number)) for number in range(18)]
+    assert await asyncio.gather(*rush) == [2 * number for number in range(18)]
+    # The first full group may be a rush; the second one finds that the queue stands, and no more than four may wait;
+    # the last one is not full, which is the end of it.
+    assert full == [False, True, True, False, False]
+    assert await made.submit(21) == 42
+
+
+async def test_whoever_joins_a_standing_queue_is_told_to_come_back() -> None:
+    flush = Flushes()
+    made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0)
+    flush.gate.clear()
+    rush = [asyncio.create_task(made.submit(number)) for number in range(20)]
+    await begun(flush)
+    made._shedding = True
+    with pytest.raises(Overloaded):
+        await made.submit(99)
+    flush.gate.set()
+    assert await asyncio.gather(*rush) == [2 * number for number in range(20)]

@@ -180,6 +180,7 @@ class PosEdge:
 
     async def perform(self, request: web.Request) -> web.Response:
         """The clerk does a transaction; the same id and content gets the same answer, for ever."""
+        self._gateway.counter.admit()
         began = monotonic()
         client, store_id = await self._till(request)
         waited_s = monotonic() - began

@@ -40,7 +40,7 @@ from connect_gateway.ledger.database import (
     in_transaction,
     insert_rows,
 )
-from connect_gateway.ledger.gather import ANSWER_WITHIN_S, Gatherer
+from connect_gateway.ledger.gather import ANSWER_WITHIN_S, Gatherer, Overloaded
 from connect_gateway.ledger.rows import (
     REFERENCE_COLUMNS,
     TRANSACTION_COLUMNS,
@@ -51,8 +51,11 @@ from connect_gateway.ledger.rows import (
 )
 from connect_gateway.ledger.shifts import LATE_COLUMNS, late_values
 
-GROUP_LIMIT = 256
+GROUP_LIMIT = 128
 WAITING_LIMIT = 4_096
+SHED_AFTER_S = 0.5
+"""For so long a queue that does not end may be a rush; then it is more than can be served."""
+
 _READ_BACKS = 2
 
 Answer = Callable[[decide.Approved | decide.Declined | decide.Disputed], tuple[int, str]]
@@ -104,8 +107,17 @@ class Counter:
         self._answer = answer
         self._told = told
         self._gatherer: Gatherer[CounterCommand, decide.Outcome] = Gatherer(
-            self._commit_group, group_limit=GROUP_LIMIT, waiting_limit=WAITING_LIMIT, answer_within_s=ANSWER_WITHIN_S
+            self._commit_group,
+            group_limit=GROUP_LIMIT,
+            waiting_limit=WAITING_LIMIT,
+            answer_within_s=ANSWER_WITHIN_S,
+            shed_after_s=SHED_AFTER_S,
         )
+
+    def admit(self) -> None:
+        """Overloaded where a command would be refused just now: said before anything is spent on it."""
+        if self._gatherer.is_full:
+            raise Overloaded
 
     async def submit(self, command: CounterCommand, waited_s: float = 0.0) -> decide.Outcome:
         """Decides and commits; Unavailable where it was not done, FateUnknown where that could not be found out.

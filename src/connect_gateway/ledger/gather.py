@@ -34,6 +34,7 @@ class Gatherer(Generic[Item, Result]):
     """Runs `flush` over groups of at most `group_limit` items, one group at a time.
 
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
+    Where every group has been full for `shed_after_s`, no more than one further group may wait, until one is not full.
     Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
     ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
     """
@@ -45,11 +46,15 @@ class Gatherer(Generic[Item, Result]):
         group_limit: int,
         waiting_limit: int,
         answer_within_s: float | None = None,
+        shed_after_s: float | None = None,
     ) -> None:
         self._flush = flush
         self._group_limit = group_limit
         self._waiting_limit = waiting_limit
         self._answer_within_s = answer_within_s
+        self._shed_after_s = shed_after_s
+        self._full_since: float | None = None
+        self._shedding = False
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._under_way: list[_Waiting[Item, Result]] = []
         self._runner: asyncio.Task[None] | None = None
@@ -60,7 +65,7 @@ class Gatherer(Generic[Item, Result]):
 
         `waited_s` is how long the caller has been kept waiting for something else before.
         """
-        if len(self._waiting) >= self._waiting_limit:
+        if self.is_full:
             raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
@@ -70,6 +75,11 @@ class Gatherer(Generic[Item, Result]):
             self._tick()
         return await future
 
+    @property
+    def is_full(self) -> bool:
+        """Whether an item would be refused just now."""
+        return len(self._waiting) >= (self._group_limit if self._shedding else self._waiting_limit)
+
     async def drain(self) -> None:
         """Waits until nothing is waiting or under way."""
         while self._runner is not None:
@@ -78,12 +88,28 @@ class Gatherer(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                self._look_at_the_queue()
                 group = [self._waiting.popleft() for _ in range(min(self._group_limit, len(self._waiting)))]
                 await self._run_group(group)
         finally:
             self._runner = None
+            self._full_since, self._shedding = None, False
             if self._ticking is not None:
                 self._ticking.cancel()
+
+    def _look_at_the_queue(self) -> None:
+        """A rush is served, however many come at once; a queue that stands is not let grow, since whoever joins it
+        waits for nothing but his turn behind all the others.
+        """
+        if self._shed_after_s is None:
+            return
+        now = asyncio.get_running_loop().time()
+        if len(self._waiting) < self._group_limit:
+            self._full_since, self._shedding = None, False
+        elif self._full_since is None:
+            self._full_since = now
+        elif now - self._full_since >= self._shed_after_s:
+            self._shedding = True
 
     async def _run_group(self, group: list[_Waiting[Item, Result]]) -> None:
         self._under_way = group
