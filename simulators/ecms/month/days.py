@@ -131,7 +131,7 @@ class Month:
 
     async def _late_deliveries(self, day: int) -> None:
         """What comes after the cut-off goes out a day later."""
-        ways = {
+        ways: dict[str, tuple[str, ...]] = {
             parcel["trackingNumber"]: ("DELIVERED TO WAREHOUSE",)
             for parcel in await self.parcels()
             if _delivered_by_merchant(parcel, self._of_parcel[parcel["trackingNumber"]].item, day)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from ...kiosk.kiosk import IdentifierType
 from ...pos import Outcome, Result
 from ...wire import format_amount, parse_amount
 from .plan import STORE_OF, Fate, Item, Kind
@@ -195,7 +196,7 @@ class Counters:
         if journey.handed_in or day <= item.day:
             return
         if not journey.return_tracking:
-            kind = "UID" if item.kind is Kind.RETURN else "ORDER_NUMBER"
+            kind: IdentifierType = "UID" if item.kind is Kind.RETURN else "ORDER_NUMBER"
             asked = await self._stage.kiosk.request_return(
                 kind, item.merchant_reference, merchant_code=item.merchant_code
             )

@@ -99,15 +99,18 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def open_stage(
-    home: Path, facts: Mapping[str, Any] | None = None, data_dir: Path | None = None
+    home: Path, given: Mapping[str, Any] | None = None, data_dir: Path | None = None
 ) -> AsyncIterator[Stage]:
-    """A stage on a sandbox: the one whose line of JSON is `facts` and whose directory is `data_dir`, or one of its own,
+    """A stage on a sandbox: the one whose line of JSON is `given` and whose directory is `data_dir`, or one of its own,
     gone afterwards.
     """
     async with contextlib.AsyncExitStack() as stack:
         data = data_dir or home / "sandbox"
-        if facts is None:
+        facts: Mapping[str, Any]
+        if given is None:
             facts, _ = await stack.enter_async_context(running_sandbox(home, data))
+        else:
+            facts = given
         clients = _merchants_of(data)
         control = await stack.enter_async_context(Control(facts["ecmsControl"]))
 
