@@ -36,6 +36,10 @@ class EcmsControl:
         """Makes ECMS fail at what the gateway asks of it (`down`, `timeout`, …), or not (`none`)."""
         await self._call("PUT", "/faults", {"mode": mode, "probability": 1.0})
 
+    async def parcel(self, tracking_number: str) -> dict[str, Any]:
+        """What ECMS holds of a parcel: its status, its codes, its events."""
+        return await self._call("GET", f"/parcels/{tracking_number}", None)
+
     async def history(self, tracking_number: str) -> list[dict[str, Any]]:
         """Every event of a parcel, the oldest first."""
         parcel = await self._call("GET", f"/parcels/{tracking_number}", None)

@@ -89,6 +89,8 @@ def _in_work_list(index: Index, tracking: str) -> list[LedgerEvent]:
 def _changes(index: Index, parcel: Parcel) -> Iterator[Change]:
     if parcel.kind == "RETURN" and parcel.identifier is not None:
         yield "FOR RETURN", None, None
+    if parcel.kind == "DROP_OFF" and parcel.identifier is not None:
+        yield "FOR DROP OFF", None, None
     for ending in index.endings_of.get(parcel.reference, []):
         number, type_ = ending.receipt_number, ending.body.get("type")
         if number is None or type_ is None:

@@ -91,7 +91,10 @@ _UNTOLD = frozenset({"type", "clerk", "businessDate", "tender", "mobileNumber"})
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What a reference is for, as it was ordered; `amount` in centavos, `store` None where any will do."""
+    """What a reference is for, as it was ordered; `amount` in centavos, `store` None where any will do.
+
+    `identifier` is what a customer typed for a return, or a booking whose label was printed.
+    """
 
     reference: str
     kind: str

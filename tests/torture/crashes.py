@@ -85,6 +85,7 @@ async def run_case(case: Case, nursery: Nursery, database_url: str, home: Path) 
             wrong.append(f"the same request again was answered {answer and (answer.status, answer.raw[:200])}")
         if not await world.drained(_DRAINED_WITHIN_S):
             wrong.append("ECMS has not heard everything")
+        wrong += await world.codes_that_differ()
         history = await world.history()
         wrong += [str(violation) for violation in check(history)]
         end = _changed(before, await _snapshot(database_url))
@@ -119,6 +120,7 @@ _TABLES = {
     "event": "event_id, state, told_at",
     "task": "*",
     "return_request": "*",
+    "booking": "*",
     "receipt_copy": "*",
     "token": "*",
     "attempt": "*",

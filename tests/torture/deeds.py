@@ -132,6 +132,15 @@ async def _dispense(stage: Stage) -> Send:
     return send
 
 
+async def _label(stage: Stage) -> Send:
+    booked = await stage.booked()
+    # The relay has its token from telling of a parcel before this one.
+    await _collected(stage)
+    kiosk = stage.wire("kiosk", "kiosk", store=STORE)
+    await kiosk.request("GET", f"/kiosk/v1/dropoffs/{booked.identifier}")
+    return lambda: attempted(kiosk, "PUT", f"/kiosk/v1/dropoffs/{booked.identifier}/label")
+
+
 async def _reference(stage: Stage) -> Send:
     await stage.order()
     body = order_body(str(300_000_000_000_000_000 + stage.numbers()), "200.00")
@@ -249,6 +258,7 @@ DEEDS = (
         _dispense,
         _DONE,
     ),
+    Deed("a drop-off's label", (*_around("label"), *_RELAY), _label, _OK),
     Deed("ECMS's reference", _around("reference"), _reference, _DONE),
     Deed("ECMS's status", _around("status"), _status, frozenset({204})),
     Deed("a shift's close", _around("shift"), _close, _OK),

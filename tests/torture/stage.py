@@ -166,6 +166,41 @@ class Stage:
             await connection.close()
         return found
 
+    async def booked(self) -> Parcel:
+        """A drop-off that a seller has booked at ECMS, whose label is going to be printed: see `identifier`."""
+        merchant = self.wire("merchant", "merchant", url=self.ecms_url)
+        sides = {f"shipping_{side}": "12.3" for side in ("length", "width", "height")}
+        body = {
+            "merchantCode": MERCHANT,
+            "merchantReference": f"SELLER-{self.numbers()}",
+            "mobileNumber": "09123456789",
+            "shipmentPayor": "SELLER",
+            "dropoffLocationId": STORE,
+            "deliveryType": "STORE",
+            "dest": {"deliveryLocationId": STORE},
+            "description": "item description",
+            "amount": "0",
+            "shipping_weight": "0.5",
+            **sides,
+        }
+        answer = await merchant.request("POST", "/ecms/api/v1/dropoff", json=body)
+        assert answer.status == 200, answer.raw
+        booked = answer.body or {}
+        tracking, fee = booked["trackingNumber"], parse_amount(booked["amountDue"])
+        made = Parcel(digits(booked["returnCode"]), "DROP_OFF", tracking, None, fee, None, booked["bookingReference"])
+        self.parcels += [made, Parcel(digits(booked["claimCode"]), "CLAIM", tracking, STORE, 0)]
+        return made
+
+    async def codes_that_differ(self) -> list[str]:
+        """Returns whose code ECMS and the gateway do not agree on, now that ECMS has heard everything."""
+        wrong = []
+        for parcel in self.parcels:
+            if parcel.kind == "RETURN" and parcel.identifier is not None:
+                there = digits((await self.control.parcel(parcel.tracking_number))["returnCode"] or "")
+                if there != parcel.reference:
+                    wrong.append(f"the gateway gave {parcel.reference} for {parcel.identifier}, ECMS has {there}")
+        return wrong
+
     async def returnable(self) -> str:
         """An identifier that its merchant lets customers return by."""
         identifier = f"RET-{self.numbers()}"
