@@ -99,7 +99,7 @@ def options(  # one row for each option
         paper = Printer(printer)
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
-    config = TerminalConfig(url, client, state_dir)
+    config = TerminalConfig(url, client, state_dir, patience=settings.patience)
     # A till is one machine: commands that are started side by side take turns.
     return Desk(as_json, config.store_id, paper, lambda: assemble(config, settings, wait=True))
 
