@@ -45,6 +45,15 @@ async def test_a_customer_pays_and_takes_a_parcel(world: World, clerk: Clerk) ->
     assert tuple(row) == ("COLLECT", 34_900, 50_000)
 
 
+async def test_a_scanner_does_not_wait_for_answers(world: World, clerk: Clerk) -> None:
+    parcel = await world.ecms.ship_to_store(amount="349.00")
+    await clerk.open_shift()
+    for typed in (parcel.reference, f"]C1{parcel.tracking_number}", "500"):
+        await clerk.scan(typed)
+    await clerk.at("result")
+    await expect(clerk.page.locator(".change")).to_contain_text("151.00")
+
+
 async def test_a_reload_and_a_second_tab_find_the_same_visit(world: World, clerk: Clerk) -> None:
     first, second = [await world.ecms.ship_to_store(amount=amount) for amount in ("200.00", "349.50")]
     prepaid = await world.ecms.ship_to_store(amount="0.00")
@@ -174,6 +183,7 @@ async def test_what_no_page_sends_changes_nothing(world: World, clerk: Clerk) ->
         ("do/nothing", {}, 404),
         ("do/scan", {}, 400),
         ("do/remove", {"reference": "x"}, 400),
+        ("do/remove", {"reference": "x", "why": "none"}, 200),
         ("do/panel", {"name": "../../etc/passwd"}, 200),
         ("do/panel", {"name": "sale", "id": "unknown"}, 200),
         ("do/open-shift", {"clerk": "a b"}, 200),

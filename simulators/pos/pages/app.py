@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp_sse
@@ -22,7 +22,13 @@ from .words import clock_time, guidance, minutes, peso, pretty, say, tone_of, ve
 _DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
 _HERE = Path(__file__).parent
 _CLERK = re.compile(r"[A-Za-z0-9._-]{1,20}")
-_Form = Mapping[str, str]
+
+
+class _Form(dict[str, str]):
+    """The fields of a form; one that is missing is the sender's fault."""
+
+    def __missing__(self, name: str) -> str:
+        raise web.HTTPBadRequest(reason=f"{name} is missing")
 
 
 def make_app(terminal: Terminal, config: TerminalConfig) -> web.Application:
@@ -81,27 +87,32 @@ async def _end_streams(app: web.Application) -> None:
 
 
 async def _start(request: web.Request) -> web.StreamResponse:
-    return await _show(request, "till.html")
+    return await _delivered(request, _rendered(request, "till.html"))
 
 
 async def _part(request: web.Request) -> web.StreamResponse:
     changes, part = request.app[_DESK].changes, request.match_info["part"]
     if request.query.get("seen") == str(changes.versions[part]):
         return web.Response(status=204)
-    return await _show(request, f"{part}.html", part)
+    answer = _rendered(request, f"{part}.html", part)
+    return await _delivered(request, answer) if part == "stage" else answer
 
 
-async def _show(request: web.Request, template: str, part: str = "stage") -> web.StreamResponse:
-    """Renders, delivers, and only then tells the terminal that the verdicts have been seen.
-
-    The part's version goes along, so that a page never puts an older one in a newer one's place.
-    """
+def _rendered(request: web.Request, template: str, part: str = "stage") -> web.Response:
+    """The part's version goes along, so that a page never puts an older one in a newer one's place."""
     desk = request.app[_DESK]
     answer = page(request, template, **desk.facts(), versions=desk.changes.versions)
     answer.headers["Till-Version"] = str(desk.changes.versions[part])
+    return answer
+
+
+async def _delivered(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    """Delivers a page with the stage, and only then tells the terminal that its verdicts have been seen."""
+    desk = request.app[_DESK]
+    verdicts = desk.verdicts()
     await answer.prepare(request)
     await answer.write_eof()
-    desk.shown()
+    desk.shown(verdicts)
     return answer
 
 
@@ -114,8 +125,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
     return stream
 
 
-async def _wire(request: web.Request) -> web.StreamResponse:
-    return await _show(request, "wire_page.html")
+async def _wire(request: web.Request) -> web.Response:
+    return _rendered(request, "wire_page.html", "wire")
 
 
 async def _paper(request: web.Request) -> web.Response:
@@ -131,12 +142,9 @@ async def _do(request: web.Request) -> web.StreamResponse:
     doing = _DOINGS.get(request.match_info["doing"])
     if doing is None:
         raise web.HTTPNotFound
-    form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-    try:
-        await doing(request.app[_DESK], form)
-    except KeyError as exc:
-        raise web.HTTPBadRequest(reason=f"{exc} is missing") from exc
-    return await _show(request, "stage.html")
+    posted = await request.post()
+    await doing(request.app[_DESK], _Form({name: value for name, value in posted.items() if isinstance(value, str)}))
+    return await _delivered(request, _rendered(request, "stage.html"))
 
 
 async def _open_shift(desk: Desk, form: _Form) -> None:

@@ -55,6 +55,7 @@ class Panel:
 
 
 PANELS = frozenset({"help", "sales", "problem", "shift", "more"})
+TROUBLES = frozenset({"refuses", "no-cash", "missing", "damaged"})
 PANELS_OF_A_SALE = frozenset({"sale", "void", "gone"})
 
 
@@ -130,7 +131,7 @@ class Desk:
         """Takes an item off the visit, because the customer or the parcel is not as it should be."""
         async with self.doing("looking"):
             item = self.visit.find(reference)
-            if item is not None and not self.visit.finished and item.stage is Stage.OPEN:
+            if item is not None and not self.visit.finished and why in TROUBLES:
                 self.visit.items.remove(item)
                 self.panel = Panel("aside", step=why, number=item.reference)
 
@@ -247,12 +248,16 @@ class Desk:
                 item.take(result)
         visit.finished = True
 
-    def shown(self) -> None:
-        """A page with the verdicts has been delivered: a crash from here on need not bring them up again."""
-        if self.step() == "result":
-            for item in self.visit.items:
-                if item.settled and item.transaction_id is not None:
-                    self.terminal.shown(item.transaction_id)
+    def verdicts(self) -> list[str]:
+        """The transactions whose verdicts are on the stage now."""
+        if self.step() != "result":
+            return []
+        return [item.transaction_id for item in self.visit.items if item.settled and item.transaction_id is not None]
+
+    def shown(self, transaction_ids: list[str]) -> None:
+        """The stage with these verdicts has been delivered: a crash from here on need not bring them up again."""
+        for transaction_id in transaction_ids:
+            self.terminal.shown(transaction_id)
 
     def settle_up(self) -> None:
         """Takes over what has become of items that nothing was known of."""

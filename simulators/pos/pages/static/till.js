@@ -55,9 +55,12 @@ function nextField(event) {
 }
 
 // Doings go out from the scan field's form, one after another: it is always there, whereas the key that was pressed
-// may have been replaced by the time it is its turn.
-const send = (doing, values) =>
+// may have been replaced by the time it is its turn. The field is free for the next scan at once, however long the
+// answer takes, and what was half typed into it before another key was pressed does not get before that scan.
+function send(doing, values) {
+  field().value = "";
   htmx.ajax("POST", `/do/${doing}`, { source: "#scan", target: "#frame", values });
+}
 
 document.addEventListener("submit", (event) => {
   const doing = event.target.dataset.do;
@@ -87,11 +90,6 @@ document.addEventListener("input", (event) => {
   for (const each of count.querySelectorAll("[data-worth]")) centavos += Number(each.dataset.worth) * (Number(each.value) || 0);
   const shown = (centavos / 100).toLocaleString("en-PH", { minimumFractionDigits: 2 });
   count.parentElement.querySelector("[data-total]").textContent = `₱${shown}`;
-});
-
-// The field is free for the next scan as soon as the last one is on its way, however long the answer takes.
-document.addEventListener("htmx:beforeSend", (event) => {
-  if (event.detail.requestConfig.path === "/do/scan") field().value = "";
 });
 
 // Parts are asked for again whenever the server says that they have changed, and answers may overtake each other:
