@@ -79,7 +79,11 @@ class PostgresProxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection(*self._target)
+        try:
+            server_reader, server_writer = await asyncio.open_connection(*self._target)
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
+            raise
         link = _Link(writer, server_writer)
         pumps = [
             asyncio.create_task(self._to_server(reader, link)),
