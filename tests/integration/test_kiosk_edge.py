@@ -171,6 +171,25 @@ async def test_ecms_own_return_code_and_expiry_are_used(world: World) -> None:
     refusal(await ask(world), 409, "return-expired")
 
 
+async def test_after_a_code_has_expired_a_return_that_ecms_begins_anew_gets_a_new_one(world: World) -> None:
+    soon = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
+    world.ecms_server.answers["returns"] = [found(expiresAt=soon.isoformat()), found()]
+    old = code_of(await ask(world))
+    await world.set_clock(soon + timedelta(seconds=1))
+    new = code_of(await ask(world))
+    assert new != old
+    assert has_valid_check_digit(new)
+    till = world.till
+    refusal(await till.put(str(uuid.uuid4()), accept(till, old)), 409, "expired", parcel="REFUSE")
+    assert (await till.put(str(uuid.uuid4()), accept(till, new))).status == 201
+    told = await world.told(3)
+    assert [(one["status"], one.get("returnCode", "").replace("-", "")) for one in told] == [
+        ("FOR RETURN", old),
+        ("FOR RETURN", new),
+        ("RETURNED", ""),
+    ]
+
+
 async def test_an_app_has_no_store(world: World) -> None:
     world.ecms_server.answers["returns"] = [found()]
     app = await world.partner(Partner, "app", "app", None, None)
