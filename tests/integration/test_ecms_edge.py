@@ -112,7 +112,7 @@ async def test_kind_payment_type_and_amount_in_every_combination(world: World) -
 
 async def test_what_is_no_request_for_a_reference(world: World) -> None:
     wrong = [
-        {"kind": "PAY"},
+        {"kind": "OTHER"},
         {"kind": "pay_and_claim"},
         {"kind": None},
         {"trackingNumber": "1" * 16},
