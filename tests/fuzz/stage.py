@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 _EVERYTHING_WITHIN_S = 120.0
 _DRAINED_WITHIN_S = 60.0
-_TILL_TIMEOUT_S = 6.0
+_TILL_TIMEOUT_S = 30.0
+"""Longer than a gateway takes on any machine: whoever gives up before leaves a request behind that nobody waits for."""
 ECMS_MODES = ("none", "down", "error-500", "error-in-200", "429", "garbage", "redirect", "apply-then-fail", "slow")
 
 
