@@ -19,12 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import psutil
 import pytest
 
 from connect_gateway.ledger.migrate import migrate
 from connect_gateway.postgres import EmbeddedPostgres
 from connect_gateway.temporary import temporary_home
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 TEMPLATE = "migrated"
 

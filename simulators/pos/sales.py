@@ -230,6 +230,8 @@ def _reversed(sale: Sale, record: dict[str, Any]) -> None:
     # A void of a stand-in sale was seen when it was made; what the gateway says to it later is no news.
     sale.shown = sale.shown and sale.state == "REVERSED"
     sale.state, sale.status, sale.body = "REVERSED", 200, body
+    # Nobody has to decide any more whether it stands.
+    sale.disputed = False
     if "amountDue" in body:
         sale.amount_due = _centavos(body["amountDue"])
 

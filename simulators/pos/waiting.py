@@ -91,6 +91,9 @@ class Queue:
             self._conflicts.pop(record["transactionId"], None)
         elif waiting := self._waiting.get(record.get("transactionId", "")):
             self._apply_to(waiting, event, record)
+        elif event == "REVERSED":
+            # A disputed sale that the clerk has undone since is settled.
+            self._conflicts.pop(record["transactionId"], None)
 
     def _made(self, record: dict[str, Any]) -> None:
         self.made += 1
