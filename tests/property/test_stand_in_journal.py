@@ -202,3 +202,18 @@ def test_any_order_of_sales_crashes_and_answers_ends_in_one_story() -> None:
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         ),
     )
+
+
+def test_a_disputed_sale_that_the_clerk_undoes_is_in_dispute_no_more() -> None:
+    story = TillThatIsCutOff()
+    try:
+        shelf = story.begin().values[0]
+        story.sell(shelf)
+        story.pull_out(shelf)
+        story.turn("fine")
+        story.go_round()
+        assert len(story.till.till.book.queue.conflicts()) == 1
+        story.void(0, in_hand=True)
+        assert story.till.till.book.queue.conflicts() == []
+    finally:
+        story.teardown()
