@@ -337,7 +337,7 @@ ANSWERS: dict[str, Schema] = {
             "slip": _PRINTED,
         }
     ),
-    "DropOff": answer(_DROP_OFF),
+    "DropOffBooking": answer(_DROP_OFF),
     "DropOffWithLabel": answer({**_DROP_OFF, "label": _PRINTED}),
     "Whereabouts": answer(
         {

@@ -335,7 +335,7 @@ _KIOSK = (
         "showDropOff",
         "kiosk",
         "A seller's drop-off by its booking",
-        {200: _json("DropOff")},
+        {200: _json("DropOffBooking")},
         roles=("kiosk", "app"),
         codes=("unknown-booking", "too-many-attempts"),
         path_examples={"bookingReference": {"booked": demo.BOOKED.order, "another": demo.DROP_OFF.order}},
@@ -453,7 +453,7 @@ _NO_DISPUTE = {
     "storeId": {"unknown": demo.STORE_ID},
     "transactionId": {"unknown": str(demo.NEVER_ARRIVED_ID)},
 }
-_A_FRIDAY = {"friday": {"friday": "2026-11-27"}}
+_A_FRIDAY = {"friday": {"friday": "2026-11-20"}}
 _OPERATING = (
     Operation("get", "/healthz", "isAlive", "operating", "The process answers", {200: _json("Health")}),
     Operation(
@@ -532,7 +532,7 @@ _OPERATING = (
         "Make a Friday's settlement with merchants, and freeze its lines",
         {200: _json("SettlementHead")},
         roles=("admin",),
-        codes=("settlement-too-early", "settlement-being-made", "request-too-large"),
+        codes=("unknown-settlement", "settlement-too-early", "settlement-being-made", "request-too-large"),
         description="All money taken Thursday of the week before through Wednesday, of what ECMS was told of before "
         "the Friday began. Made before, it stays as it is; earlier weeks that nobody has settled are made first.",
         path_examples=_A_FRIDAY,
@@ -581,7 +581,7 @@ _OPERATING = (
         roles=("admin",),
         codes=("unknown-settlement", "unknown-merchant", "nothing-payable", "already-paid"),
         body=(PaymentMessage,),
-        path_examples={"friday": {"transferred": "2026-11-27"}, "merchantCode": {"transferred": demo.MERCHANT_CODE}},
+        path_examples={"friday": {"transferred": "2026-11-20"}, "merchantCode": {"transferred": demo.MERCHANT_CODE}},
         body_examples={"transferred": {"bankReference": "BPI 20261127 0001"}},
     ),
     Operation(

@@ -19,6 +19,7 @@ NOT_TO_BE_HAD = {
     "closeTask": 404,
     "showDispute": 404,  # with no sale in dispute
     "resolveDispute": 404,
+    "markPaid": 404,  # and nothing was sold last week
     "showReconciliation": 404,  # and no day has been reconciled yet
 }
 

@@ -277,7 +277,8 @@ async def test_a_settlement_is_not_made_early_nor_for_another_day_nor_by_others(
     """STL-2."""
     await at(world, "2026-12-10 23:59:59")
     problem(await world.admin.call("POST", PATH + FRIDAY), 409, "settlement-too-early")
-    problem(await world.admin.call("POST", PATH + "2026-12-10"), 400, "malformed-request")
+    problem(await world.admin.call("POST", PATH + "2026-12-10"), 404, "unknown-settlement")
+    problem(await world.admin.call("POST", PATH + "0001-01-05"), 404, "unknown-settlement")
     problem(await world.admin.call("GET", PATH + "tomorrow"), 400, "malformed-request")
     problem(await world.admin.call("GET", PATH + FRIDAY), 404, "unknown-settlement")
     for partner in (world.till, world.ecms):
@@ -309,7 +310,7 @@ async def test_the_shipping_fee_is_part_of_a_reference(world: World) -> None:
     large = await world.ecms.call(
         "POST", "/ecms/v1/references", body | {"trackingNumber": next_tracking_number(), "shippingFee": "4000.01"}
     )
-    assert (large.status, large.json["code"]) == (400, "malformed-request")
+    assert (large.status, large.json["code"]) == (409, "payment-type-mismatch")
 
 
 async def test_the_command_gives_the_same_bytes_and_the_api_s(world: World, tmp_path: Path) -> None:

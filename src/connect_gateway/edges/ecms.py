@@ -165,7 +165,7 @@ def _fee_of(message: ReferenceRequest) -> int:
     """What the parcel's shipping costs its merchant."""
     fee = message.shipping_fee or 0
     if fee > MAX_CASH_CENTAVOS:
-        raise malformed("shippingFee: at most 4000.00", "shippingFee")
+        raise Problem("payment-type-mismatch", "shippingFee is at most 4000.00")
     return fee
 
 

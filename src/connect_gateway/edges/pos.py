@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from connect_gateway.domain import attempts, decide, verdicts
 from connect_gateway.domain.records import Perform, ReversalReason, Reverse, StandIn
@@ -105,8 +106,22 @@ class AcceptReturn(_Transaction):
     tracking_number: Annotated[LabelField | None, Field()] = None
 
 
+# What `_whole` checks, in the words of JSON Schema.
+_CASH_OR_NONE: JsonDict = {
+    "oneOf": [
+        {
+            "required": ["tender", "amountTendered"],
+            "properties": {"tender": {"type": "string"}, "amountTendered": {"type": "string"}},
+        },
+        {"properties": {"tender": {"type": "null"}, "amountTendered": {"type": "null"}}},
+    ]
+}
+
+
 class DropOff(_Transaction):
     """DROP_OFF: a seller's parcel is taken in, with cash where there is a fee."""
+
+    model_config = _Transaction.model_config | {"json_schema_extra": _CASH_OR_NONE}
 
     type: Literal["DROP_OFF"]
     tracking_number: Annotated[LabelField | None, Field()] = None

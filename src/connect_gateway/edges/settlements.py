@@ -113,13 +113,17 @@ class SettlementEdge:
         return made
 
 
+_FIRST_YEAR = 2000
+"""Before any sale; a week of the first year there is would begin before all dates."""
+
+
 def _week_of(request: web.Request) -> Week:
     try:
         friday = _FRIDAY.validate_python(request.match_info["friday"])
     except ValidationError as error:
         raise malformed("friday in the path cannot be read", "friday") from error
-    if not is_friday(friday):
-        raise malformed("friday in the path is another day of the week", "friday")
+    if not is_friday(friday) or friday.year < _FIRST_YEAR:
+        raise Problem("unknown-settlement", "there are settlements of Fridays alone")
     return Week(friday)
 
 
