@@ -74,9 +74,14 @@ class PostgresProxy:
         self._released.set()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None or not self._server.is_serving():
+            writer.close()
+            return
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is cancelled before its first step closes nothing by itself.
+        task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -93,11 +98,12 @@ class PostgresProxy:
             # What is kept back still has to be delivered after its sender has gone.
             await asyncio.wait({pumps[0]})
         finally:
+            # Closed before anything is waited for: whoever cancels this now must not leave them open.
+            for each in (writer, server_writer):
+                each.close()
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            for each in (writer, server_writer):
-                each.close()
 
     async def _to_server(self, reader: asyncio.StreamReader, link: "_Link") -> None:
         with contextlib.suppress(OSError):
