@@ -121,10 +121,11 @@ class FaultProxy:
         try:
             await asyncio.wait({requests, answers}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Closed before anything is waited for: whoever cancels this now must not leave it open.
+            server_writer.close()
             for task in (requests, answers):
                 task.cancel()
             await asyncio.gather(requests, answers, return_exceptions=True)
-            server_writer.close()
             with contextlib.suppress(OSError):
                 await server_writer.wait_closed()
 
