@@ -37,12 +37,7 @@ POINTS = frozenset(
     [f"{name}-{place}" for name in TRANSACTIONS for place in ("before-begin", "before-commit", "after-commit")]
     + [
         "counter-after-reads",
-        "counter-after-references",
-        "counter-after-transactions",
-        "counter-after-shifts",
-        "counter-after-journal",
-        "counter-after-terminals",
-        "counter-after-events",
+        "counter-after-writes",
         "dispense-before-send",
         "dispense-after-answer",
         "relay-after-lease",

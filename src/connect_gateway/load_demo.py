@@ -198,9 +198,10 @@ async def _make_ready(database_url: str) -> None:
 async def _vacuum(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute(
-            "VACUUM (ANALYZE) reference, transaction, journal, event, terminal, shift", timeout=_LONG_S
-        )
+        for table in ("reference", "transaction", "journal", "event", "terminal", "shift"):
+            # A table that was counted as empty is planned for as empty until somebody counts it again.
+            if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table})"):  # noqa: S608 - names of our own
+                await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=_LONG_S)
     finally:
         await connection.close()
 

@@ -34,6 +34,9 @@ class Metrics:
         self._outcomes = Counter(
             "connect_transactions", "Outcomes of transactions", ["type", "outcome"], registry=self._registry
         )
+        self._delivered: dict[str, int] = {}
+        self._delivery_counts = [0] * (len(_SECONDS) + 1)
+        self._delivery_taken = 0.0
         self._deliveries = Counter("connect_deliveries", "Attempts to tell ECMS", ["result"], registry=self._registry)
         self._delivery_seconds = Histogram(
             "connect_delivery_seconds", "Time of an attempt", buckets=_SECONDS, registry=self._registry
@@ -62,13 +65,16 @@ class Metrics:
             self._taken[key] = 0.0
         counts[bisect_left(_SECONDS, seconds)] += 1
         self._taken[key] += seconds
-        if self._shared and self._entering is None:
-            self._entering = asyncio.get_running_loop().call_later(_ENTER_WITHIN_S, self._enter)
+        self._enter_soon()
 
     def decided(self, type_: str, outcome: str) -> None:
         """A till's command has its outcome."""
         key = (type_, outcome)
         self._decided[key] = self._decided.get(key, 0) + 1
+
+    def _enter_soon(self) -> None:
+        if self._shared and self._entering is None:
+            self._entering = asyncio.get_running_loop().call_later(_ENTER_WITHIN_S, self._enter)
 
     def _enter(self) -> None:
         """Enters what was counted since the last time where Prometheus's library keeps it.
@@ -80,21 +86,23 @@ class Metrics:
             number = sum(counts)
             if number:
                 self._requests.labels(route, method, str(status)).inc(number)
-                histogram = self._seconds.labels(route)
-                for place, count in enumerate(counts):
-                    if count:
-                        histogram._buckets[place].inc(count)
-                        counts[place] = 0
-                histogram._sum.inc(self._taken[route, method, status])
+                _observe_all(self._seconds.labels(route), counts, self._taken[route, method, status])
                 self._taken[route, method, status] = 0.0
         for (type_, outcome), number in self._decided.items():
             self._outcomes.labels(type_, outcome).inc(number)
         self._decided.clear()
+        for result, number in self._delivered.items():
+            self._deliveries.labels(result).inc(number)
+        self._delivered.clear()
+        _observe_all(self._delivery_seconds, self._delivery_counts, self._delivery_taken)
+        self._delivery_taken = 0.0
 
     def delivered(self, result: str, seconds: float) -> None:
         """An attempt to tell ECMS ended: told, again, refused or away."""
-        self._deliveries.labels(result).inc()
-        self._delivery_seconds.observe(seconds)
+        self._delivered[result] = self._delivered.get(result, 0) + 1
+        self._delivery_counts[bisect_left(_SECONDS, seconds)] += 1
+        self._delivery_taken += seconds
+        self._enter_soon()
 
     def backlog(self, waiting: int, refused: int, open_tasks: int, *, ecms_away: bool) -> None:
         """How the road to ECMS looks at this moment."""
@@ -111,3 +119,14 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def _observe_all(histogram: Histogram, counts: list[int], taken: float) -> None:
+    """Adds what was counted for each bucket, and the sum of the times, and begins the counts anew."""
+    if not any(counts):
+        return
+    for place, count in enumerate(counts):
+        if count:
+            histogram._buckets[place].inc(count)
+            counts[place] = 0
+    histogram._sum.inc(taken)

@@ -36,6 +36,7 @@ def _broken(
 
 
 _COUNTER = "ledger/counter.py"
+_GROUPS = "ledger/groups.py"
 _EVENTS = "ledger/events.py"
 _RELAY = "ecms/relay.py"
 _DECIDE = "domain/decide.py"
@@ -62,8 +63,8 @@ def _keys() -> Iterable[Broken]:
         "neither locks a reference, nor looks at its state when it writes, nor has a key on what is done",
         "two gateways at once",
         "I1",
-        (_COUNTER, "ORDER BY reference FOR UPDATE", "ORDER BY reference"),
-        (_COUNTER, "= moved.reference AND reference.state = moved.was", "= moved.reference"),
+        (_GROUPS, "ORDER BY reference\n    FOR UPDATE", "ORDER BY reference"),
+        (_GROUPS, "= moved.reference AND reference.state = moved.was", "= moved.reference"),
         sql="DROP INDEX transaction_done_once",
     )
     yield _broken(
@@ -121,11 +122,16 @@ def _commits() -> Iterable[Broken]:
         "I6",
         (
             _COUNTER,
-            "            await _write(connection, group, now)\n            committed_events = len(group.events)\n",
+            (
+                "            await groups.write(connection, group, now)\n"
+                "            committed_events = len(group.events)\n"
+            ),
             """            import asyncio
 
+            from connect_gateway.ledger import events
+
             later, group.events = group.events, []
-            await _write(connection, group, now)
+            await groups.write(connection, group, now)
 
             async def write(other: Connection) -> None:
                 await events.insert(other, later)
@@ -144,10 +150,10 @@ def _commits() -> Iterable[Broken]:
         "counts a receipt in a transaction of its own",
         "dies before COMMIT",
         "I2 I8",
-        (_COUNTER, "ORDER BY store_id, pos\nFOR UPDATE\n", "ORDER BY store_id, pos\n"),
+        (_GROUPS, "ORDER BY store_id, pos\n    FOR UPDATE\n", "ORDER BY store_id, pos\n"),
         (
-            _COUNTER,
-            '    reach("counter", "after-journal")\n',
+            _GROUPS,
+            "    row = await connection.fetchrow(_WRITE",
             """    pool = connection._holder._pool
     async with pool.acquire() as other:
         for terminal in group.terminals.values():
@@ -155,8 +161,7 @@ def _commits() -> Iterable[Broken]:
                 "UPDATE terminal SET receipts = $3, journal_length = $3 WHERE store_id = $1 AND pos = $2",
                 terminal.store_id, terminal.pos, terminal.receipts,
             )
-    reach("counter", "after-journal")
-""",
+    row = await connection.fetchrow(_WRITE""",
         ),
     )
     yield _broken(
@@ -360,7 +365,7 @@ def _outbox() -> Iterable[Broken]:
         (
             _RELAY,
             '        reach("relay", "before-send")\n',
-            '        await self._told.submit(event.event_id)\n        reach("relay", "before-send")\n',
+            '        await self._told.submit((event.event_id, tried))\n        reach("relay", "before-send")\n',
         ),
     )
     yield _broken(
@@ -389,7 +394,7 @@ def _outbox() -> Iterable[Broken]:
         (
             _RELAY,
             "            await events.note_refused(self._pool, event, words, self._clock.now())\n",
-            "            await self._told.submit(event.event_id)\n",
+            "            await self._told.submit((event.event_id, tried))\n",
         ),
     )
     yield _broken(

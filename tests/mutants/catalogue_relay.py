@@ -59,14 +59,14 @@ RELAY = (
         "an event that meets an ECMS that is away is given up",
         "ecms/relay.py",
         "            await self._try_again(event, tried, began, str(error) or type(error).__name__)\n",
-        "            await self._told.submit(event.event_id)\n",
+        "            await self._told.submit((event.event_id, tried))\n",
     ),
     Defect(
         "refused-event-dropped",
         "an event that ECMS refuses is dropped without anybody's knowing",
         "ecms/relay.py",
         "            await events.note_refused(self._pool, event, words, self._clock.now())\n",
-        "            await self._told.submit(event.event_id)\n",
+        "            await self._told.submit((event.event_id, tried))\n",
     ),
     Defect(
         "payment-of-the-tender",

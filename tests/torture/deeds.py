@@ -23,15 +23,7 @@ def _around(name: str) -> tuple[str, ...]:
     return _of(name, "before-begin", "before-commit", "after-commit")
 
 
-_SHIFT_OPENS = "counter-after-shifts"
-_COUNTER = (
-    "counter-before-begin",
-    *_of("counter", "after-reads", "after-references", "after-transactions", "after-shifts", "after-journal"),
-    *_of("counter", "after-terminals", "after-events", "before-commit", "after-commit"),
-)
-_COUNTER_AGAIN = tuple(point for point in _COUNTER if point != _SHIFT_OPENS)
-"""The shift is open already."""
-
+_COUNTER = _of("counter", "before-begin", "after-reads", "after-writes", "before-commit", "after-commit")
 _RELAY = (*_of("relay", "after-lease", "before-send", "after-answer"), *_around("told"))
 
 
@@ -248,10 +240,10 @@ DEEDS = (
     Deed("CLAIM", (*_COUNTER, *_RELAY), _claim, _DONE),
     Deed("ACCEPT_RETURN", (*_COUNTER, *_RELAY), _accept_return, _DONE),
     Deed("a decline", _COUNTER, _declined, frozenset({409})),
-    Deed("reversal of COLLECT", (*_COUNTER_AGAIN, *_RELAY), _reversed(_collect), _OK),
-    Deed("reversal of CLAIM", (*_COUNTER_AGAIN, *_RELAY), _reversed(_claim), _OK),
-    Deed("reversal of ACCEPT_RETURN", (*_COUNTER_AGAIN, *_RELAY), _reversed(_accept_return), _OK),
-    Deed("reversal of an unknown id", _COUNTER_AGAIN, _reversed_unseen, _OK),
+    Deed("reversal of COLLECT", (*_COUNTER, *_RELAY), _reversed(_collect), _OK),
+    Deed("reversal of CLAIM", (*_COUNTER, *_RELAY), _reversed(_claim), _OK),
+    Deed("reversal of ACCEPT_RETURN", (*_COUNTER, *_RELAY), _reversed(_accept_return), _OK),
+    Deed("reversal of an unknown id", _COUNTER, _reversed_unseen, _OK),
     Deed(
         "kiosk's return",
         (*_of("dispense", "before-send", "after-answer"), *_around("dispense"), *_RELAY),

@@ -73,7 +73,7 @@ class Relay:
         self._awake = asyncio.Event()
         self._stopping = False
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._told: Gatherer[UUID, bool] = Gatherer(self._note_told, group_limit=512, waiting_limit=65_536)
+        self._told: Gatherer[tuple[UUID, int], bool] = Gatherer(self._note_told, group_limit=512, waiting_limit=65_536)
 
     @property
     def ecms_is_away(self) -> bool:
@@ -166,7 +166,7 @@ class Relay:
         words = f"{answer.status} {answer.message}".strip()
         if answer.status == 200 and str(answer.body.get("errorCode")) == "200":
             reach("relay", "after-answer")
-            await self._told.submit(event.event_id)
+            await self._told.submit((event.event_id, tried))
             return "told"
         if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:
             _log.error("ecms-refused-event", event_id=str(event.event_id), status=event.status, answer=words)
@@ -185,6 +185,7 @@ class Relay:
             # While its task is open this changes nothing; a person who sent it again in vain finds it again.
             await events.note_overdue(self._pool, event, error, self._clock.now())
 
-    async def _note_told(self, event_ids: list[UUID]) -> Sequence[Any]:
-        await events.note_told(self._pool, event_ids, self._clock.now())
-        return [True] * len(event_ids)
+    async def _note_told(self, told: list[tuple[UUID, int]]) -> Sequence[Any]:
+        delayed = [event_id for event_id, tried in told if tried > 1]
+        await events.note_told(self._pool, [event_id for event_id, _ in told], self._clock.now(), delayed=delayed)
+        return [True] * len(told)

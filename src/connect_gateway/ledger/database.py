@@ -35,6 +35,12 @@ _SERVER_SETTINGS = {
     # Every statement of the counter goes by a key. The planner may not think a table small enough to be read whole:
     # where it was loaded or has grown a moment ago, nobody has counted its rows yet.
     "enable_seqscan": "off",
+    # Nor may it join by reading a whole index, in its order or into a hash: what is joined here is a handful of keys
+    # with the rows that they name, one after another.
+    "enable_mergejoin": "off",
+    "enable_hashjoin": "off",
+    # Then there is one way to run each statement, whatever its values, and to work it out takes as long as to go it.
+    "plan_cache_mode": "force_generic_plan",
     "lock_timeout": str(_LOCK_TIMEOUT_MS),
     "idle_in_transaction_session_timeout": "10000",
     "synchronous_commit": "on",

@@ -1,7 +1,8 @@
 """Events for ECMS: written with what they tell of, leased to one relay at a time, noted when told."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from connect_gateway.domain.records import Event, Payment
@@ -38,36 +39,44 @@ async def insert(connection: Connection, events: Sequence[Event]) -> None:
     Two transactions that enter a parcel's next event at once, through two references of that parcel, collide on its
     key; the second one is then tried again like any other that met one.
     """
-    if not events:
-        return
     parcels = sorted({event.tracking_number for event in events})
+    rows = await connection.fetch(_EARLIER, parcels, timeout=STATEMENT_TIMEOUT_S)
+    await insert_rows(connection, "event", f"{EVENT_COLUMNS}, state", lined_up(events, [tuple(row) for row in rows]))
+
+
+def lined_up(events: Sequence[Event], earlier: Iterable[tuple[str, int, str]]) -> list[tuple[Any, ...]]:
+    """Numbers events behind the earlier ones of their parcels (tracking number, sequence and state, in sequence).
+
+    Returns their values in the order of EVENT_COLUMNS, and their states.
+    """
     last: dict[str, int] = {}
     untold: set[str] = set()
-    for row in await connection.fetch(_EARLIER, parcels, timeout=STATEMENT_TIMEOUT_S):
-        last[row["tracking_number"]] = row["sequence"]
-        if row["state"] != "TOLD":
-            untold.add(row["tracking_number"])
+    for parcel, sequence, state in earlier:
+        last[parcel] = sequence
+        if state != "TOLD":
+            untold.add(parcel)
     values = []
     for event in events:
         parcel = event.tracking_number
         event.sequence = last[parcel] = last.get(parcel, 0) + 1
         values.append((*event_values(event), "BEHIND" if parcel in untold else "WAITING"))
         untold.add(parcel)
-    await insert_rows(connection, "event", f"{EVENT_COLUMNS}, state", sorted(values))
+    return sorted(values)
 
 
 # The lease is `due_at` itself, pushed into the future: whoever dies with an event in hand loses it when that comes.
 # It goes by the database's clock, the same for every process. A lease that a power cut undoes is taken again.
 _LEASE = f"""
-UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', attempts = attempts + 1
-FROM {NOT_WAITED_FOR}
-WHERE (tracking_number, sequence) IN (
+WITH due AS MATERIALIZED (
     SELECT tracking_number, sequence FROM event
     WHERE state = 'WAITING' AND due_at <= now()
     ORDER BY due_at
     LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING {EVENT_COLUMNS}, attempts
+UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', attempts = attempts + 1
+FROM due, {NOT_WAITED_FOR}
+WHERE event.tracking_number = due.tracking_number AND event.sequence = due.sequence
+RETURNING {", ".join(f"event.{column}" for column in EVENT_COLUMNS.split(", "))}, attempts
 """  # noqa: S608 - columns of our own
 
 _RESCUE = "UPDATE event SET due_at = now() WHERE state = 'WAITING' AND due_at > now() + interval '10 minutes'"
@@ -106,15 +115,19 @@ UPDATE task SET closed_at = $2, closed_by = 'relay' WHERE subject = ANY($1::text
 """
 
 
-async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime) -> None:
-    """ECMS has these events. If a power cut makes us forget it, they are sent again; ECMS knows them by their ids."""
+async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime, *, delayed: Sequence[UUID]) -> None:
+    """ECMS has these events. If a power cut makes us forget it, they are sent again; ECMS knows them by their ids.
+
+    Those of them that were `delayed` may stand in the work list; what ECMS took at once never has.
+    """
 
     async def work(connection: Connection) -> None:
-        told = await connection.fetch(_TOLD, list(event_ids), now, timeout=STATEMENT_TIMEOUT_S)
-        following = sorted(tuple(row) for row in told)
+        rows = await connection.fetch(_TOLD, event_ids, now, timeout=STATEMENT_TIMEOUT_S)
+        following = sorted(tuple(row) for row in rows)
         await connection.execute(_LET_GO, *columns_of(following, 2), timeout=STATEMENT_TIMEOUT_S)
-        subjects = [str(event_id) for event_id in event_ids]
-        await connection.execute(_CLOSE_TASKS, subjects, now, timeout=STATEMENT_TIMEOUT_S)
+        if delayed:
+            subjects = [str(event_id) for event_id in delayed]
+            await connection.execute(_CLOSE_TASKS, subjects, now, timeout=STATEMENT_TIMEOUT_S)
 
     await in_transaction(pool, work, "told", forgettable=True)
 

@@ -34,7 +34,8 @@ class Gatherer(Generic[Item, Result]):
     """Runs `flush` over groups of at most `group_limit` items, one group at a time.
 
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
-    Where every group has been full for `shed_after_s`, no more than one further group may wait, until one is not full.
+    Where every group has been full for `shed_after_s`, no more than half a group may wait, until that much has not come
+    for as long.
     Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
     ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
     """
@@ -50,11 +51,13 @@ class Gatherer(Generic[Item, Result]):
     ) -> None:
         self._flush = flush
         self._group_limit = group_limit
+        self._room = max(1, group_limit // 2)
         self._waiting_limit = waiting_limit
         self._answer_within_s = answer_within_s
         self._shed_after_s = shed_after_s
-        self._full_since: float | None = None
         self._shedding = False
+        self._other_since: float | None = None
+        """Since when the queue has been such as to begin shedding, or to end it."""
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._under_way: list[_Waiting[Item, Result]] = []
         self._runner: asyncio.Task[None] | None = None
@@ -78,7 +81,7 @@ class Gatherer(Generic[Item, Result]):
     @property
     def is_full(self) -> bool:
         """Whether an item would be refused just now."""
-        return len(self._waiting) >= (self._group_limit if self._shedding else self._waiting_limit)
+        return len(self._waiting) >= (self._room if self._shedding else self._waiting_limit)
 
     async def drain(self) -> None:
         """Waits until nothing is waiting or under way."""
@@ -93,7 +96,7 @@ class Gatherer(Generic[Item, Result]):
                 await self._run_group(group)
         finally:
             self._runner = None
-            self._full_since, self._shedding = None, False
+            self._other_since, self._shedding = None, False
             if self._ticking is not None:
                 self._ticking.cancel()
 
@@ -104,12 +107,13 @@ class Gatherer(Generic[Item, Result]):
         if self._shed_after_s is None:
             return
         now = asyncio.get_running_loop().time()
-        if len(self._waiting) < self._group_limit:
-            self._full_since, self._shedding = None, False
-        elif self._full_since is None:
-            self._full_since = now
-        elif now - self._full_since >= self._shed_after_s:
-            self._shedding = True
+        is_full = len(self._waiting) >= (self._room if self._shedding else self._group_limit)
+        if is_full == self._shedding:
+            self._other_since = None
+        elif self._other_since is None:
+            self._other_since = now
+        elif now - self._other_since >= self._shed_after_s:
+            self._other_since, self._shedding = None, is_full
 
     async def _run_group(self, group: list[_Waiting[Item, Result]]) -> None:
         self._under_way = group

@@ -174,7 +174,7 @@ async def send_again(pool: Pool, first: Told) -> bool:
 
 async def note_told(pool: Pool, event: Told, now: datetime) -> None:
     """ECMS itself says that it has the event."""
-    await events.note_told(pool, [event.event_id], now)
+    await events.note_told(pool, [event.event_id], now, delayed=[event.event_id])
 
 
 _LOOKED_AFTER = """

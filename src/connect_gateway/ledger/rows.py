@@ -13,7 +13,6 @@ from connect_gateway.domain.records import (
 )
 from connect_gateway.domain.refusals import Code
 from connect_gateway.domain.states import Kind, State, TransactionType
-from connect_gateway.ledger.database import Row
 
 REFERENCE_COLUMNS = (
     "reference, kind, tracking_number, merchant_code, merchant, merchant_reference, description, "
@@ -66,39 +65,70 @@ TRANSACTION_COLUMNS = (
 )
 
 
-def transaction_of(row: Row) -> Transaction:
+TRANSACTION_TYPES = (
+    "text, uuid, integer, text, text, integer, date, text, text, text, bigint, text, text, text, bigint, bigint, text, "
+    "timestamptz, timestamptz, text, smallint, text"
+)
+"""What TRANSACTION_COLUMNS hold."""
+
+
+def transaction_of(row: Iterable[Any]) -> Transaction:
     """A row that was selected with TRANSACTION_COLUMNS."""
+    (
+        store_id,
+        transaction_id,
+        pos,
+        type_,
+        reference,
+        shift,
+        business_date,
+        clerk,
+        scanned_label,
+        tender,
+        amount_tendered,
+        state,
+        code,
+        tracking_number,
+        amount_due,
+        change,
+        receipt_number,
+        occurred_at,
+        reversed_at,
+        reversal_reason,
+        status,
+        answer,
+    ) = row
     request = None
-    if row["type"] is not None:
+    if type_ is not None:
         request = Perform(
-            store_id=row["store_id"],
-            transaction_id=row["transaction_id"],
-            type=TransactionType(row["type"]),
-            reference=row["reference"],
-            pos=row["pos"],
-            shift=row["shift"],
-            business_date=row["business_date"],
-            clerk=row["clerk"],
-            tracking_number=row["scanned_label"],
-            tender=row["tender"],
-            amount_tendered=row["amount_tendered"],
+            store_id,
+            transaction_id,
+            TransactionType(type_),
+            reference,
+            pos,
+            shift,
+            business_date,
+            clerk,
+            scanned_label,
+            tender,
+            amount_tendered,
         )
     return Transaction(
-        store_id=row["store_id"],
-        transaction_id=row["transaction_id"],
-        request=request,
-        pos=row["pos"],
-        state=TransactionState(row["state"]),
-        code=None if row["code"] is None else Code(row["code"]),
-        tracking_number=row["tracking_number"],
-        amount_due=row["amount_due"],
-        change=row["change"],
-        receipt_number=row["receipt_number"],
-        occurred_at=row["occurred_at"],
-        reversed_at=row["reversed_at"],
-        reversal_reason=None if row["reversal_reason"] is None else ReversalReason(row["reversal_reason"]),
-        status=row["status"],
-        answer=row["answer"],
+        store_id,
+        transaction_id,
+        request,
+        pos,
+        TransactionState(state),
+        None if code is None else Code(code),
+        tracking_number,
+        amount_due,
+        change,
+        receipt_number,
+        occurred_at,
+        reversed_at,
+        None if reversal_reason is None else ReversalReason(reversal_reason),
+        status,
+        answer,
     )
 
 
@@ -140,6 +170,10 @@ EVENT_COLUMNS = (
     "tracking_number, sequence, event_id, merchant_reference, status, location, occurred_at, reason, return_code, "
     "payment_amount, receipt_number, pos, shift, business_date"
 )
+
+
+EVENT_TYPES = "text, integer, uuid, text, text, text, timestamptz, text, text, bigint, text, integer, integer, date"
+"""What EVENT_COLUMNS hold."""
 
 
 def event_values(event: Event) -> tuple[Any, ...]:

@@ -44,6 +44,8 @@ class Standing:
     """Transactions that had been declined, and of which the till said that they had happened."""
 
 
+_TRANSACTION_WIDTH = TRANSACTION_COLUMNS.count(",") + 1
+
 _TAKE = """
 INSERT INTO stand_in (store_id, transaction_id, receipt_number, occurred_at, manifest_id, taken_at)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -64,7 +66,7 @@ DELETE FROM transaction WHERE store_id = $1 AND transaction_id = $2 AND state = 
 """
 _INSERT_TRANSACTION = f"""
 INSERT INTO transaction ({TRANSACTION_COLUMNS})
-VALUES ({", ".join(f"${number}" for number in range(1, TRANSACTION_COLUMNS.count(",") + 2))})
+VALUES ({", ".join(f"${number}" for number in range(1, _TRANSACTION_WIDTH + 1))})
 """  # noqa: S608 - columns of our own
 
 
@@ -152,7 +154,7 @@ async def _with_references(connection: Connection, rows: Sequence[Any]) -> list[
     references = {row["reference"]: reference_of(row) for row in found}
     return [
         Dispute(
-            transaction_of(row),
+            transaction_of(row[:_TRANSACTION_WIDTH]),
             references.get(row["reference"]),
             StandIn(row["stood_in_at"], row["stand_in_number"], row["manifest_id"]),
             row["dispute_code"],
