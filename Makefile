@@ -25,7 +25,7 @@ help:
 	@echo 'make fuzz      tills, kiosks, ECMS and bytes that nobody expects, for 10 minutes (ARGS: --minutes, --seed)'
 	@echo 'make torture   everything breaks at random while people shop, for 10 minutes (ARGS: --minutes, --seed)'
 	@echo 'make crash-points  die at every named point of every kind of work; writes the table in ARCHITECTURE.md'
-	@echo 'make bench     measure against peers and against PostgreSQL alone (QUICK=1: 5 to 7 minutes)'
+	@echo 'make bench     measure against peers and against PostgreSQL alone (QUICK=1: under 5 minutes)'
 	@echo 'make lock      pin the newest dependencies that fit'
 	@echo 'make clean     remove what these commands made'
 

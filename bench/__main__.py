@@ -64,7 +64,7 @@ async def _measured(name: str, bench: Bench) -> list[Line]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("run", "profile"), default="run")
-    parser.add_argument("--quick", action="store_true", help="under 5 minutes, at a tenth of the sizes")
+    parser.add_argument("--quick", action="store_true", help="under 5 minutes, at a small part of the sizes")
     parser.add_argument("--only", action="append", choices=tuple(ROWS), metavar="ROW", help=", ".join(ROWS))
     asked = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

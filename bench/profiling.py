@@ -1,14 +1,20 @@
-"""Where the time of a COLLECT and of a lookup goes: py-spy, pg_stat_statements and what connections wait for."""
+"""Where the time of a COLLECT and of a lookup goes: py-spy, pg_stat_statements and what connections wait for.
+
+Under full load, and of a COLLECT also at the steady rate, where what counts is not how much is done but how soon.
+"""
 
 import asyncio
 import collections
 import contextlib
+import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import asyncpg
 from rich.console import Console
@@ -18,16 +24,21 @@ from bench.drive import Bench, Side, looking_up, metered, over_http
 from bench.errors import BenchError
 from bench.findings import Findings
 from bench.ground import Ground, open_ground
-from bench.load import Driven
+from bench.load import Driven, own_client
 from bench.meter import Costs
-from bench.plan import CONNECTIONS, Plan
+from bench.plan import CONNECTIONS, ECMS_DELAY_MS, STEADY_RATE, Plan
+from bench.rows_one import percentile
 from bench.rows_throughput import database_of
 from bench.show import Show
-from bench.stock import Database
+from bench.stock import Database, Records
 
 _SAMPLES_A_SECOND = 250
 _WAIT_EVERY_S = 0.02
 _TOP = 25
+_TRIPS = 500
+_STATEMENTS_SHOWN = 12
+_LIMITS = Path(__file__).resolve().parent / "limits.md"
+"""What follows from the profiles, written by a person; it ends the section."""
 _FRAME = re.compile(r"^(?P<function>.+?) \((?P<file>[^()]+?)(?::[0-9]+)?\)$")
 
 
@@ -50,30 +61,57 @@ class _Profile:
     stacks: Stacks
     statements: list[asyncpg.Record]
     waits: collections.Counter[str]
+    trip_us: float
+    """How long the database takes to be asked for nothing and to answer, while nothing else goes on."""
 
 
 async def profile(plan: Plan, console: Console) -> None:
-    """Profiles both and writes the section of RESULTS.md."""
+    """Profiles them and writes the section of RESULTS.md."""
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
         raise BenchError("py-spy is missing: install requirements-bench.txt")
     show = Show(console)
-    with show.live(2):
+    with show.live(3):
         async with open_ground(show, preload="pg_stat_statements") as ground:
             bench = Bench(ground, plan, show, Findings())
             stock = await ground.stock(plan.references, 0)
+            collects, lookups = ground.collects(stock, plan.references), ground.lookups(stock, plan.references)
             found = []
-            for name in ("COLLECT", "lookup"):
-                async with database_of(bench, stock) as database, sides.gateway(ground, database, None) as served:
-                    if name == "COLLECT":
-                        side = over_http(name, served, database, ground.collects(stock, plan.references))
-                    else:
-                        side = looking_up(name, served, ground.lookups(stock, plan.references))
-                    found.append(await _profile_one(bench, spy, side, served, database))
-                show.done(len(found))
+            async with database_of(bench, stock) as database, sides.gateway(ground, database, None) as served:
+                side = over_http("COLLECT", served, database, collects)
+                found.append(await _profile_one(bench, spy, side, served, database))
+            show.done(1)
+            async with database_of(bench, stock) as database, sides.gateway(ground, database, None) as served:
+                side = looking_up("Lookup", served, lookups)
+                found.append(await _profile_one(bench, spy, side, served, database))
+            show.done(2)
+            async with (
+                sides.ecms_stub(ground, ECMS_DELAY_MS) as stub,
+                database_of(bench, stock) as database,
+                sides.gateway(ground, database, stub) as served,
+            ):
+                side = _steadily(served, database, collects)
+                found.append(await _profile_one(bench, spy, side, served, database))
+            show.done(3)
     body = "\n".join(_section(one) for one in found)
+    if _LIMITS.exists():
+        body += "\n" + _LIMITS.read_text()
     report.write_profile(body)
     console.print(body, markup=False, highlight=False)
+
+
+def _steadily(served: sides.Served, database: Database, records: Records) -> Side:
+    """COLLECT at the steady rate."""
+
+    async def drive(seconds: int, _connections: int) -> Driven:
+        options = (f"--rate={STEADY_RATE}", f"--seconds={seconds}")
+        told = await own_client("steady", served.port, [(records, database.used)], *options)
+        database.used += told["sent"]
+        database.collected += told["answered"]
+        latency_ms = {f"p{percent}": percentile(told["latencies_ms"], percent) for percent in (50, 99)}
+        return Driven(told["answered"] / seconds, told["answered"], told["sent"], latency_ms)
+
+    return Side(f"COLLECT at {STEADY_RATE} a second, ECMS there", drive, (served.pid,))
 
 
 async def _profile_one(bench: Bench, spy: str, side: Side, served: sides.Served, database: Database) -> _Profile:
@@ -81,6 +119,7 @@ async def _profile_one(bench: Bench, spy: str, side: Side, served: sides.Served,
     admin = await bench.ground.administrator(database.name)
     try:
         await admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        trip_us = await _trip(admin)
         async with bench.show.timing(f"Profile of {side.name}", plan.warm_up_s + 2 * plan.profile_s + 3):
             await bench.ground.checkpoint()
             await side.drive(plan.warm_up_s, CONNECTIONS)
@@ -96,11 +135,21 @@ async def _profile_one(bench: Bench, spy: str, side: Side, served: sides.Served,
             stacks = await _spy(bench.ground, spy, side, served.pid, plan.profile_s)
     finally:
         await admin.close()
-    return _Profile(side.name, driven, costs, stacks, statements, waits)
+    return _Profile(side.name, driven, costs, stacks, statements, waits, trip_us)
+
+
+async def _trip(connection: "asyncpg.Connection[asyncpg.Record]") -> float:
+    """Microseconds of a trip to the database and back, the median of many."""
+    taken = []
+    for _ in range(_TRIPS):
+        began = time.perf_counter()
+        await connection.fetchval("SELECT 1")
+        taken.append(time.perf_counter() - began)
+    return median(taken) * 1e6
 
 
 async def _spy(ground: Ground, spy: str, side: Side, pid: int, seconds: int) -> Stacks:
-    output = ground.home / f"stacks-{side.name}.txt"
+    output = ground.home / f"stacks-{side.name.split(',')[0].replace(' ', '-')}.txt"
     process = await asyncio.create_subprocess_exec(
         spy,
         "record",
@@ -159,7 +208,7 @@ _STATEMENTS = """
 SELECT query, calls, total_exec_time AS ms, rows, wal_bytes
 FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
 WHERE datname = $1 AND query NOT ILIKE '%pg_stat%'
-ORDER BY total_exec_time DESC LIMIT 15
+ORDER BY total_exec_time DESC
 """
 
 _WAITS = """
@@ -180,10 +229,16 @@ async def _watch_waits(
 def _section(one: _Profile) -> str:
     costs, stacks = one.costs, one.stacks
     text = f"### {one.name}\n\n"
+    each_us = costs.database_us + costs.server_us + costs.load_us
+    busy = each_us * one.driven.rate / 1e6 / (os.cpu_count() or 1)
+    calls = sum(row["calls"] for row in one.statements)
     text += (
-        f"{CONNECTIONS} connections, {one.driven.rate:,.0f} a second. Processor time for each: "
-        f"{costs.database_us:.0f} µs PostgreSQL, {costs.server_us:.0f} µs gateway, {costs.load_us:.0f} µs wrk; "
-        f"{costs.wal_bytes:,.0f} bytes logged; others had {costs.others:.0%} of the machine.\n\n"
+        f"{one.driven.rate:,.0f} a second, with p50 {one.driven.latency_ms['p50']:.1f} ms and p99 "
+        f"{one.driven.latency_ms['p99']:.1f} ms. Processor time for each: "
+        f"{costs.database_us:.0f} µs PostgreSQL, {costs.server_us:.0f} µs gateway, {costs.load_us:.0f} µs the load's "
+        f"client; they had {busy:.0%} of the machine, and others {costs.others:.0%}. {costs.wal_bytes:,.0f} bytes "
+        f"logged. {calls / max(one.driven.answered, 1):.2f} trips to the database "
+        f"for each; a trip for nothing takes {one.trip_us:.0f} µs here while nothing else goes on.\n\n"
     )
     samples = f"py-spy, {stacks.total:,} samples, time in C with its caller"
     text += f"The gateway's {costs.server_us:.0f} µs by part ({samples}):\n\n"
@@ -211,7 +266,7 @@ def _statement_table(one: _Profile) -> str:
     requests = max(one.driven.answered, 1)
     text = "| statement | µs for each request | calls | requests for each call | ms a call | bytes logged a request |\n"
     text += "|---|---|---|---|---|---|\n"
-    for row in one.statements:
+    for row in one.statements[:_STATEMENTS_SHOWN]:
         query = " ".join(row["query"].split())[:100].replace("|", "\\|")
         text += (
             f"| `{query}` | {row['ms'] * 1000 / requests:.1f} | {row['calls']:,} | {requests / row['calls']:.1f} "

@@ -10,9 +10,10 @@ from pathlib import Path
 from mutants.catalogue_counter import COUNTER
 from mutants.catalogue_edges import EDGES
 from mutants.catalogue_relay import RELAY
+from mutants.catalogue_sales import SALES
 from mutants.defect import Defect
 
-DEFECTS: tuple[Defect, ...] = (*COUNTER, *EDGES, *RELAY)
+DEFECTS: tuple[Defect, ...] = (*COUNTER, *EDGES, *RELAY, *SALES)
 
 
 @dataclass(frozen=True)
