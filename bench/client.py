@@ -3,7 +3,8 @@
 `steady` is an open loop. Request k is due at start + k / rate and its latency counts from then, not from when it could
 be sent, so that a stall is felt by every request that was due meanwhile. Each takes a connection that is free, or opens
 a further one; what has no answer in the end counts as if it had come then. The loop waits in select(2), whose
-time-out is exact to some 0.1 ms where epoll's is to 1 ms.
+time-out is exact to some 0.1 ms where epoll's is to 1 ms. `crowd` is the same by thousands a second, where what a
+request costs this program matters more than the millisecond in which it is due; its loop is uvloop's.
 `busy` is a closed loop: each of its connections sends the next request once it has its answer.
 The last line printed is one of JSON.
 """
@@ -216,7 +217,7 @@ async def busy(port: int, sources: list[Iterator[bytes]], count: int, connection
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("steady", "busy"))
+    parser.add_argument("kind", choices=("steady", "crowd", "busy"))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--records", action="append", required=True, help="FILE:RECORD_BYTES:FIRST, several in turn")
     parser.add_argument("--again", action="store_true", help="requests may be repeated")
@@ -230,7 +231,7 @@ def main() -> None:
     for records in asked.records:
         file, record_bytes, first = records.rsplit(":", 2)
         sources.append(records_of(Path(file), int(record_bytes), int(first), again=asked.again))
-    if asked.kind == "steady":
+    if asked.kind in ("steady", "crowd"):
         # A collection of garbage would stall every request that is due meanwhile, and there is none to speak of.
         gc.disable()
         work = steady(asked.port, sources[0], asked.rate, asked.seconds, asked.warm_up)
@@ -242,6 +243,7 @@ def main() -> None:
 
 _LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "steady": lambda: asyncio.SelectorEventLoop(selectors.SelectSelector()),
+    "crowd": uvloop.new_event_loop,
     "busy": uvloop.new_event_loop,
 }
 

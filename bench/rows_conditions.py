@@ -134,7 +134,7 @@ async def _at_share(
     await bench.ground.checkpoint()
     async with bench.show.timing(f"Overload: {label}", plan.seconds + plan.warm_up_s + 1):
         told = await own_client(
-            "steady",
+            "crowd",
             served.port,
             [(records, database.used)],
             f"--rate={rate:.0f}",
