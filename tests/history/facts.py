@@ -93,6 +93,7 @@ async def _all(keys: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> dict[
 
 async def _answer(client: WireClient, path: str) -> Answer:
     """The answer to a question: whatever settles it, asked a few times."""
+    last = "no answer"
     for _ in range(_TRIES):
         try:
             answer = await client.request("GET", path)
@@ -100,8 +101,9 @@ async def _answer(client: WireClient, path: str) -> Answer:
             continue
         if answer.status < 500 and answer.status != 429:
             return answer
+        last = f"{answer.status} {answer.code}"
         await asyncio.sleep(_AGAIN_AFTER_S)
-    raise NotCalm(path)
+    raise NotCalm(f"{path}: {last}")
 
 
 async def _deliveries(control: EcmsControl, tracking: str) -> tuple[Delivery, ...]:
