@@ -60,12 +60,12 @@ def _keys() -> Iterable[Broken]:
     )
     yield _broken(
         "no-guard-on-a-reference",
-        "neither locks a reference, nor looks at its state when it writes, nor has a key on what is done",
+        "neither locks a reference, nor looks at its state when it writes, nor has a key on what is done or told",
         "two gateways at once",
         "I1",
-        (_GROUPS, "ORDER BY reference\n    FOR UPDATE", "ORDER BY reference"),
+        (_GROUPS, "one.reference = wanted.reference\n        FOR UPDATE", "one.reference = wanted.reference"),
         (_GROUPS, "= moved.reference AND reference.state = moved.was", "= moved.reference"),
-        sql="DROP INDEX transaction_done_once",
+        sql="DROP INDEX transaction_done_once; ALTER TABLE event DROP CONSTRAINT event_pkey",
     )
     yield _broken(
         "released-anywhere",
@@ -150,7 +150,7 @@ def _commits() -> Iterable[Broken]:
         "counts a receipt in a transaction of its own",
         "dies before COMMIT",
         "I2 I8",
-        (_GROUPS, "ORDER BY store_id, pos\n    FOR UPDATE\n", "ORDER BY store_id, pos\n"),
+        (_GROUPS, "one.pos = wanted.pos\n        FOR UPDATE", "one.pos = wanted.pos"),
         (
             _GROUPS,
             "    row = await connection.fetchrow(_WRITE",

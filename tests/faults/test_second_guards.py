@@ -11,14 +11,14 @@ from world import World
 from connect_gateway.domain import decide
 from connect_gateway.domain.records import Reference
 from connect_gateway.domain.states import State
-from connect_gateway.ledger import counter
+from connect_gateway.ledger import groups
 
 
 async def test_without_its_lock_a_reference_still_moves_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """I1, I7, I9: two stores take one return at once, and neither waits for the other to read it."""
-    lock = counter._LOCK_REFERENCES
-    assert "FOR UPDATE" in lock
-    monkeypatch.setattr(counter, "_LOCK_REFERENCES", lock.replace("FOR UPDATE", ""))
+    lock = "one.reference = wanted.reference\n        FOR UPDATE"
+    assert groups._READ.count(lock) == 1
+    monkeypatch.setattr(groups, "_READ", groups._READ.replace(lock, "one.reference = wanted.reference"))
     elsewhere = await world.partner(Till, "till-0001", "pos", "0001", None)
     async with world.another_gateway() as url:
         tills = [world.till, world.at(elsewhere, url)]
