@@ -39,7 +39,7 @@ class Plan:
 
 QUICK = Plan(
     name="quick",
-    rounds=3,
+    rounds=2,
     further_rounds=1,
     seconds=2,
     warm_up_s=1,

@@ -3,8 +3,12 @@
 import asyncio
 import uuid
 
+import pytest
 from partners import Till
 from world import World
+
+from connect_gateway.ledger import lookups
+from connect_gateway.ledger.database import Unavailable
 
 
 async def test_a_cod_parcel_is_paid_for_and_released(world: World) -> None:
@@ -220,3 +224,18 @@ async def test_references_of_one_parcel_share_its_order_of_events(world: World) 
 
     assert returned.status == 201
     assert [event["status"] for event in await world.told(2)] == ["CLAIMED", "RETURNED"]
+
+
+async def test_a_reprint_that_was_counted_is_answered_without_another_look_into_the_ledger(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by fuzzing: the look after COMMIT failed, and the till heard that nothing had happened."""
+    approval = await world.till.collect(await world.ecms.ship_to_store())
+
+    async def away(*_asked: object) -> None:
+        raise Unavailable("the connection was cut")
+
+    monkeypatch.setattr(lookups, "receipt", away)
+    reprint = await world.till.call("POST", f"/pos/v1/receipts/{approval.json['receipt']['number']}/copies")
+    assert reprint.status == 201, reprint.json
+    assert reprint.json["copy"] == 1

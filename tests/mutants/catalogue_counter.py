@@ -236,8 +236,8 @@ COUNTER = (
         "copies-not-counted",
         "every reprint is the first",
         "edges/pos.py",
-        "self._receipt(request, store_id, copy=copy)",
-        "self._receipt(request, store_id, copy=1)",
+        "transaction, reference, copy)\n        return await _paper",
+        "transaction, reference, 1)\n        return await _paper",
     ),
     Defect(
         "receipt-cut",

@@ -295,7 +295,10 @@ class PosEdge:
     async def receipt(self, request: web.Request) -> web.Response:
         """A receipt, to look at."""
         _, store_id = await self._till(request)
-        return await _paper(request, await self._receipt(request, store_id, copy=0))
+        found = await lookups.receipt(self._gateway.pool, store_id, _receipt_number(request))
+        if found is None:
+            raise _unknown_receipt()
+        return await _paper(request, answers.receipt_of(self._gateway.keys, *found))
 
     async def copy(self, request: web.Request) -> web.Response:
         """A reprint: counted, and marked as what it is."""
@@ -303,18 +306,14 @@ class PosEdge:
         if await read_body(request):
             raise malformed("a reprint takes no body")
         await papers.get_ready(_media_type(request))
-        number = (await self._receipt(request, store_id, copy=0)).number
-        copy = await lookups.count_copy(self._gateway.pool, store_id, number, client.client_id, self._gateway.now())
-        return await _paper(request, await self._receipt(request, store_id, copy=copy), status=201)
-
-    async def _receipt(self, request: web.Request, store_id: str, *, copy: int) -> Receipt:
-        number = request.match_info["number"]
-        if _RECEIPT_NUMBER.fullmatch(number) is None:
-            raise malformed("a receipt number is SSSS-PPP-NNNNNNNN", "number")
-        found = await lookups.receipt(self._gateway.pool, store_id, number)
+        number = _receipt_number(request)
+        now = self._gateway.now()
+        found = await lookups.count_copy(self._gateway.pool, store_id, number, client.client_id, now)
         if found is None:
-            raise Problem("unknown-receipt", "the store has no such receipt", _hold("RECEIPT NOT KNOWN"))
-        return answers.receipt_of(self._gateway.keys, found[0], found[1], copy)
+            raise _unknown_receipt()
+        transaction, reference, copy = found
+        receipt = answers.receipt_of(self._gateway.keys, transaction, reference, copy)
+        return await _paper(request, receipt, status=201)
 
     async def _till(self, request: web.Request) -> tuple[Client, str]:
         client = await self._gateway.authorize(request, "pos")
@@ -346,6 +345,17 @@ def _told(message: TransactionMessage) -> StandIn | None:
     if not isinstance(message, Collect | Claim) or message.stand_in is None:
         return None
     return message.stand_in.told()
+
+
+def _receipt_number(request: web.Request) -> str:
+    number = request.match_info["number"]
+    if _RECEIPT_NUMBER.fullmatch(number) is None:
+        raise malformed("a receipt number is SSSS-PPP-NNNNNNNN", "number")
+    return number
+
+
+def _unknown_receipt() -> Problem:
+    return Problem("unknown-receipt", "the store has no such receipt", _hold("RECEIPT NOT KNOWN"))
 
 
 def _hold(line: str) -> Verdict:

@@ -107,18 +107,22 @@ RETURNING copy
 """
 
 
-async def count_copy(pool: Pool, store_id: str, number: str, client_id: str, now: datetime) -> int:
-    """Counts a reprint of the receipt and returns which copy it is, from 1."""
+async def count_copy(
+    pool: Pool, store_id: str, number: str, client_id: str, now: datetime
+) -> tuple[Transaction, Reference | None, int] | None:
+    """Counts a reprint of the receipt: the transaction behind it, its reference, and which copy it is, from 1.
 
-    async def work(connection: Connection) -> int:
+    None where the store has no such receipt. All that a reprint shows is read before COMMIT: to whoever could not read
+    it afterwards it would seem that nothing had been counted.
+    """
+
+    async def work(connection: Connection) -> tuple[Transaction, Reference | None, int] | None:
         # The transaction's own row stands for the counter, so that two reprints at once are counted one by one.
-        await connection.execute(
-            "SELECT FROM transaction WHERE store_id = $1 AND receipt_number = $2 FOR UPDATE",
-            store_id,
-            number,
-            timeout=STATEMENT_TIMEOUT_S,
-        )
+        row = await connection.fetchrow(f"{_BY_RECEIPT} FOR UPDATE", store_id, number, timeout=STATEMENT_TIMEOUT_S)
+        found = await _with_reference(connection, row)
+        if found is None:
+            return None
         copy: int = await connection.fetchval(_NEXT_COPY, store_id, number, now, client_id, timeout=STATEMENT_TIMEOUT_S)
-        return copy
+        return *found, copy
 
     return await in_transaction(pool, work, "copy")
