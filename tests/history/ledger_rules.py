@@ -123,7 +123,12 @@ def _moved(told: list[Operation]) -> str:
 
 
 def _open_to(index: Index, approval: Operation, parcel: Parcel) -> Iterator[Violation]:
-    """An approval needs a parcel that has arrived, and that nobody had closed before it was asked for."""
+    """An approval needs a parcel that has arrived, and that nobody had closed before it was first asked for.
+
+    The answer that was seen may be a repeat of one that was lost.
+    """
+    sent = [one for one in index.sales[approval.subject] if one.fate is not Fate.FAIL]
+    asked = min(one.invoked for one in sent)
     told = index.statuses.get(parcel.tracking_number, [])
     arrivals = [one for one in told if one.content["status"] in ARRIVALS and one.fate is not Fate.FAIL]
     if not any(one.invoked < approval.completed for one in arrivals):
@@ -143,7 +148,7 @@ def _open_to(index: Index, approval: Operation, parcel: Parcel) -> Iterator[Viol
             sale.invoked < closing.completed and sale.subject != approval.subject
             for sale in _sales_on(index, parcel.reference)
         )
-        if closing.completed < approval.invoked and not may_not_count and not was_done:
+        if closing.completed < asked and not may_not_count and not was_done:
             text = f"approved although {closing.content['status']} had been heard"
             yield violation("I9", "not-open", approval.subject, text, parcel.tracking_number, parcel.reference)
             return

@@ -52,6 +52,15 @@ def test_a_lost_answer_may_mean_either() -> None:
         assert check(story.history()) == []
 
 
+def test_an_approval_may_be_older_than_the_answer_that_was_seen() -> None:
+    story = Story()
+    parcel = story.ship()
+    story.sell("a", parcel, lost=True)
+    story.tell(parcel, "FOR PULL OUT", "DONE")
+    story.sell("a", parcel)
+    assert check(story.history()) == []
+
+
 Plant = Callable[[History], None]
 
 
