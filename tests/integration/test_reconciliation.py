@@ -18,7 +18,7 @@ from checks import problem
 from partners import Reply, Till, business_date
 from world import World
 
-from connect_gateway.domain.decide import event_ids
+from connect_gateway.domain.events import event_ids
 from connect_gateway.domain.states import TransactionType
 from connect_gateway.ecms.history import History, HistoryFile, Inquiry
 from connect_gateway.ledger.database import open_pool

@@ -21,7 +21,7 @@ from partners import Parcel, Reply, next_tracking_number
 from world import World
 
 from connect_gateway.clock import PHILIPPINE_TIME
-from connect_gateway.domain.decide import event_ids
+from connect_gateway.domain.events import event_ids
 from connect_gateway.domain.states import TransactionType
 from connect_gateway.ledger import settlements
 from connect_gateway.ledger.database import open_pool

@@ -3,6 +3,7 @@
 from mutants.defect import Defect
 
 _DECIDE = "domain/decide.py"
+_REVERSALS = "domain/reversals.py"
 _COUNTER = "ledger/counter.py"
 
 COUNTER = (
@@ -112,8 +113,8 @@ COUNTER = (
         "tender-not-compared",
         "another amount of cash under a known id passes for a repeat",
         _DECIDE,
-        "    if command == earlier:\n        return None\n",
-        "    if replace(command, amount_tendered=earlier.amount_tendered) == earlier:\n        return None\n",
+        '    ("amount_tendered", "amountTendered"),\n',
+        "",
     ),
     Defect(
         "change-wrong",
@@ -185,14 +186,14 @@ COUNTER = (
     Defect(
         "reversal-does-not-reopen",
         "a reversal closes its reference for good",
-        _DECIDE,
+        _REVERSALS,
         "        state=TRANSITIONS[State.DONE, Trigger.REVERSE],\n",
         "        state=State.CANCELLED,\n",
     ),
     Defect(
         "reversal-undoes-the-next-sale",
         "a reversal that comes again opens what was sold since",
-        _DECIDE,
+        _REVERSALS,
         "    if earlier.state is TransactionState.REVERSED:\n        return AlreadyReversed(earlier)\n",
         "    if earlier.state is TransactionState.REVERSED and not earlier.was_approved:\n"
         "        return AlreadyReversed(earlier)\n",
@@ -200,14 +201,14 @@ COUNTER = (
     Defect(
         "void-without-the-parcel",
         "a void is taken although the parcel is gone",
-        _DECIDE,
+        _REVERSALS,
         "        if not command.parcel_in_hand and earlier",
         "        if command.parcel_in_hand is None and earlier",
     ),
     Defect(
         "timeout-needs-the-parcel",
         "a TIMEOUT reversal is refused without the parcel in hand",
-        _DECIDE,
+        _REVERSALS,
         "    if command.reason is not ReversalReason.TIMEOUT:\n",
         "    if command.reason is not None:\n",
     ),
@@ -221,7 +222,7 @@ COUNTER = (
     Defect(
         "void-after-the-close",
         "a void is taken although its shift is closed",
-        _DECIDE,
+        _REVERSALS,
         "        if shift_closed:\n            return Rejected(Refusal(Code.TOO_LATE",
         "        if shift_closed is None:\n            return Rejected(Refusal(Code.TOO_LATE",
     ),

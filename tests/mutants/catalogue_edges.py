@@ -154,7 +154,7 @@ EDGES = (
     Defect(
         "reversal-has-no-time",
         "a status from before a reversal moves what the reversal opened",
-        "domain/decide.py",
+        "domain/reversals.py",
         "        status_at=moment if reference.status_at is None else max(reference.status_at, moment),\n",
         "",
     ),

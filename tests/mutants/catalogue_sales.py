@@ -16,14 +16,14 @@ SALES = (
     Defect(
         "payment-without-its-money",
         "ECMS is told that an order is paid, and not with how much",
-        _DECIDE,
+        "domain/events.py",
         "    if command.type in CASH_TYPES and transaction.amount_due and",
         "    if command.type is TransactionType.COLLECT and transaction.amount_due and",
     ),
     Defect(
         "void-of-a-payment-needs-a-parcel",
         "a payment cannot be undone without a parcel that there never was",
-        _DECIDE,
+        "domain/reversals.py",
         " and earlier.request.type is not TransactionType.PAY:\n",
         ":\n",
     ),
@@ -58,7 +58,7 @@ SALES = (
     Defect(
         "accepted-though-sold-before",
         "a person can accept the second sale of one parcel",
-        _DECIDE,
+        "domain/disputes.py",
         "    if reference.state is State.DONE:\n        return",
         "    if reference.state is State.CANCELLED:\n        return",
     ),

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from connect_gateway.domain import decide, journal
+from connect_gateway.domain import decide, journal, reversals
 from connect_gateway.domain.parcels import Status, apply_status
 from connect_gateway.domain.records import (
     Event,
@@ -290,7 +290,7 @@ class CounterMachine(RuleBasedStateMachine):
         earlier = self.ledger.transactions.get(key)
         request = None if earlier is None else earlier.request
         shift_closed = request is not None and (store, request.pos, request.shift) in self.closed
-        outcome = decide.reverse(
+        outcome = reversals.reverse(
             Reverse(store, id_, reason, in_hand, bound_to),
             earlier,
             None if request is None else self.ledger.references.get(request.reference),

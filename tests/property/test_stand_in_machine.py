@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connect_gateway.domain import decide, journal
+from connect_gateway.domain import decide, disputes, journal, reversals
 from connect_gateway.domain.chains import Broken, Chain, Head
 from connect_gateway.domain.parcels import Status, apply_status
 from connect_gateway.domain.records import (
@@ -136,7 +136,9 @@ class StandInMachine(RuleBasedStateMachine):
     def reverse(self, id_: Key, reason: str, in_hand: bool) -> None:
         earlier = self.transactions.get(id_)
         asked = Reverse("0166", id_, ReversalReason(reason), in_hand, 1)
-        outcome = decide.reverse(asked, earlier, self.reference, shift_closed=self.closed_at is not None, now=self.now)
+        outcome = reversals.reverse(
+            asked, earlier, self.reference, shift_closed=self.closed_at is not None, now=self.now
+        )
         if isinstance(outcome, decide.Reversed):
             disputed = earlier is not None and earlier.state is TransactionState.DISPUTED
             assert not (disputed and outcome.event is not None)
@@ -156,7 +158,7 @@ class StandInMachine(RuleBasedStateMachine):
     @rule(id_=st.sampled_from(IDS), how=st.sampled_from(Resolution))
     def resolve(self, id_: Key, how: Resolution) -> None:
         earlier = self.transactions.get(id_)
-        outcome = decide.resolve(Resolve("0166", id_, how, 1, "admin", ""), earlier, self.reference, now=self.now)
+        outcome = disputes.resolve(Resolve("0166", id_, how, 1, "admin", ""), earlier, self.reference, now=self.now)
         if isinstance(outcome, decide.Rejected):
             disputed = earlier is not None and earlier.state is TransactionState.DISPUTED
             # Of a dispute, only what would not add up is refused.

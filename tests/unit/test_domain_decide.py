@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from domain_samples import ID, NOW, TRACKING, approved, command, performed, reference, reversal, terminal
 
-from connect_gateway.domain import decide, journal
+from connect_gateway.domain import decide, journal, reversals
 from connect_gateway.domain.records import Perform, Quote, ReversalReason, TransactionState
 from connect_gateway.domain.refusals import Code
 from connect_gateway.domain.states import PARCEL_KINDS, Kind, State, TransactionType
@@ -229,7 +229,7 @@ def test_a_repeat_is_answered_whatever_has_changed_since(spoiled: str) -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_each_reversal_of_an_approval(kind: Kind, reason: ReversalReason, in_hand: bool, closed: bool) -> None:
     first = approved(kind)
-    outcome = decide.reverse(
+    outcome = reversals.reverse(
         reversal(reason=reason, parcel_in_hand=in_hand),
         first.transaction,
         first.reference,
@@ -262,13 +262,13 @@ def test_each_reversal_of_an_approval(kind: Kind, reason: ReversalReason, in_han
 def test_an_approval_stays_what_it_was_when_its_reversal_is_refused() -> None:
     first = approved()
     before = replace(first.transaction)
-    decide.reverse(reversal(parcel_in_hand=False), first.transaction, first.reference, shift_closed=False, now=NOW)
+    reversals.reverse(reversal(parcel_in_hand=False), first.transaction, first.reference, shift_closed=False, now=NOW)
     assert first.transaction == before
 
 
 @pytest.mark.parametrize("reason", ReversalReason)
 def test_an_id_that_never_arrived_is_reversed_for_good(reason: ReversalReason) -> None:
-    outcome = decide.reverse(reversal(reason=reason, parcel_in_hand=False), None, None, shift_closed=False, now=NOW)
+    outcome = reversals.reverse(reversal(reason=reason, parcel_in_hand=False), None, None, shift_closed=False, now=NOW)
     assert isinstance(outcome, decide.Reversed)
     assert outcome.event is None
     assert outcome.transaction.request is None
@@ -280,12 +280,12 @@ def test_an_id_that_never_arrived_is_reversed_for_good(reason: ReversalReason) -
 def test_reversing_what_is_declined_or_reversed_changes_nothing_for_ecms() -> None:
     declined = performed(command(amount_tendered=1), reference())
     assert isinstance(declined, decide.Declined)
-    outcome = decide.reverse(
+    outcome = reversals.reverse(
         reversal(parcel_in_hand=False), declined.transaction, reference(), shift_closed=True, now=NOW
     )
     assert isinstance(outcome, decide.Reversed)
     assert (outcome.reference, outcome.event) == (None, None)
-    again = decide.reverse(reversal(), outcome.transaction, reference(), shift_closed=True, now=NOW)
+    again = reversals.reverse(reversal(), outcome.transaction, reference(), shift_closed=True, now=NOW)
     assert isinstance(again, decide.AlreadyReversed)
     repeat = performed(command(amount_tendered=1), reference(), earlier=outcome.transaction)
     assert isinstance(repeat, decide.Rejected)
@@ -295,17 +295,17 @@ def test_reversing_what_is_declined_or_reversed_changes_nothing_for_ecms() -> No
 def test_a_till_that_is_bound_to_a_terminal_reverses_its_own_transactions_alone() -> None:
     first = approved()
     given = {"shift_closed": False, "now": NOW}
-    other = decide.reverse(reversal(pos=2), first.transaction, first.reference, **given)
+    other = reversals.reverse(reversal(pos=2), first.transaction, first.reference, **given)
     assert isinstance(other, decide.Rejected)
     assert other.refusal.code == "wrong-terminal"
-    assert isinstance(decide.reverse(reversal(pos=1), first.transaction, first.reference, **given), decide.Reversed)
+    assert isinstance(reversals.reverse(reversal(pos=1), first.transaction, first.reference, **given), decide.Reversed)
 
 
 def test_a_reversal_is_the_newest_word_on_the_parcel_even_where_the_clock_went_back() -> None:
     first = approved()
     later = NOW + timedelta(hours=1)
     known = replace(first.reference, status_at=later)
-    outcome = decide.reverse(reversal(), first.transaction, known, shift_closed=False, now=NOW)
+    outcome = reversals.reverse(reversal(), first.transaction, known, shift_closed=False, now=NOW)
     assert isinstance(outcome, decide.Reversed)
     assert outcome.reference is not None
     assert outcome.reference.status_at == later
@@ -327,10 +327,10 @@ def test_the_journal_tells_of_each_state_and_of_no_person() -> None:
     first = approved()
     at = terminal()
     entries = [journal.append(at, first.transaction)]
-    undone = decide.reverse(reversal(), first.transaction, first.reference, shift_closed=False, now=NOW)
+    undone = reversals.reverse(reversal(), first.transaction, first.reference, shift_closed=False, now=NOW)
     assert isinstance(undone, decide.Reversed)
     entries.append(journal.append(at, undone.transaction))
-    tombstone = decide.reverse(reversal(transaction_id=UUID(int=9)), None, None, shift_closed=False, now=NOW)
+    tombstone = reversals.reverse(reversal(transaction_id=UUID(int=9)), None, None, shift_closed=False, now=NOW)
     assert isinstance(tombstone, decide.Reversed)
     entries.append(journal.append(at, tombstone.transaction))
 

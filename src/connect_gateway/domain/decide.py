@@ -1,39 +1,18 @@
-"""The counter's decisions: what a clerk's command does, given what the ledger holds.
+"""The counter's decisions: what a clerk's command does, given what the ledger holds, and what it can come to.
 
-Everything here is a pure function of its arguments. The ledger reads the records under lock, calls `perform` or
-`reverse` for one command after another, and writes what they return. The order of the checks is the order of refusal
-that `protocol/errors.md` promises.
+Everything here is a pure function of its arguments, as is what undoes a transaction (`reversals`) and what a person
+says of a disputed one (`disputes`). The ledger reads the records under lock, has one command after another decided, and
+writes what comes back. The order of the checks is the order of refusal that `protocol/errors.md` promises.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from uuid import UUID, uuid5
 
+from connect_gateway.domain.events import event_of_approval
 from connect_gateway.domain.money import format_amount
-from connect_gateway.domain.records import (
-    Event,
-    Payment,
-    Perform,
-    Quote,
-    Reference,
-    Resolution,
-    Resolve,
-    ReversalReason,
-    Reverse,
-    Terminal,
-    Transaction,
-    TransactionState,
-)
+from connect_gateway.domain.records import Event, Perform, Quote, Reference, Terminal, Transaction, TransactionState
 from connect_gateway.domain.refusals import Code, Refusal
-from connect_gateway.domain.states import (
-    ACTION_OF_KIND,
-    CASH_TYPES,
-    PARCEL_KINDS,
-    TRANSITIONS,
-    State,
-    TransactionType,
-    Trigger,
-)
+from connect_gateway.domain.states import ACTION_OF_KIND, CASH_TYPES, PARCEL_KINDS, State, TransactionType
 
 BUSINESS_DATE_WINDOW_DAYS = 2
 """How far a business date may lie from the Philippine date (wire contract, "Everywhere")."""
@@ -50,23 +29,7 @@ LARGEST_AMOUNT = 400_000
 ECMS_RETRY_S = 5
 """When a till asks again whose drop-off ECMS could not be asked about."""
 
-_PHILIPPINE_TIME = timezone(timedelta(hours=8))
-_EVENT_NAMESPACE = UUID("6d0f6a5e-5c55-4f0b-9d0d-3f3f1f6f7c11")
-
-_STATUS_OF_TYPE = {
-    TransactionType.COLLECT: "CLAIMED",
-    TransactionType.CLAIM: "CLAIMED",
-    TransactionType.PAY: "PAID",
-    TransactionType.ACCEPT_RETURN: "RETURNED",
-    TransactionType.DROP_OFF: "DROPPED OFF",
-}
-_REVERSED_STATUS_OF_TYPE = {
-    TransactionType.COLLECT: ("DELIVERED TO STORE", "CLAIM REVERSED"),
-    TransactionType.CLAIM: ("DELIVERED TO STORE", "CLAIM REVERSED"),
-    TransactionType.PAY: ("UNPAID", "PAYMENT REVERSED"),
-    TransactionType.ACCEPT_RETURN: ("FOR RETURN", "RETURN REVERSED"),
-    TransactionType.DROP_OFF: ("FOR DROP OFF", "DROP-OFF REVERSED"),
-}
+PHILIPPINE_TIME = timezone(timedelta(hours=8))
 
 _REFUSAL_OF_STATE = {
     State.NOT_READY: (Code.NOT_READY, "the parcel has not arrived at the store yet"),
@@ -188,86 +151,6 @@ def perform(
     return _approve(command, reference, terminal, now)
 
 
-def reverse(
-    command: Reverse,
-    earlier: Transaction | None,
-    reference: Reference | None,
-    *,
-    shift_closed: bool,
-    now: datetime,
-) -> ReverseOutcome:
-    """Decides a reversal. `reference` is that of the earlier transaction, where there is one."""
-    if earlier is None:
-        return Reversed(_tombstone(command, now), None, None)
-    if command.pos and earlier.pos and command.pos != earlier.pos:
-        return Rejected(Refusal(Code.WRONG_TERMINAL, "the transaction is another terminal's"))
-    if earlier.state is TransactionState.REVERSED:
-        return AlreadyReversed(earlier)
-    undone = replace(earlier, state=TransactionState.REVERSED, reversed_at=now, reversal_reason=command.reason)
-    if earlier.state is TransactionState.DECLINED:
-        return Reversed(undone, None, None)
-    assert earlier.request is not None
-    if command.reason is not ReversalReason.TIMEOUT:
-        # A till that never had the answer cannot have released anything; one that had it must show the parcel.
-        if not command.parcel_in_hand and earlier.request.type is not TransactionType.PAY:
-            return Rejected(Refusal(Code.PARCEL_NOT_IN_HAND, "a void needs the parcel where it was before"))
-        if shift_closed:
-            return Rejected(Refusal(Code.TOO_LATE_TO_REVERSE, "the transaction's shift is closed"))
-    if earlier.state is TransactionState.DISPUTED:
-        # It never moved its reference, and ECMS was never told of it.
-        return Reversed(undone, None, None)
-    assert reference is not None  # an approved transaction keeps its reference
-    return _undo(undone, earlier.request, reference, now)
-
-
-def resolve(
-    command: Resolve, earlier: Transaction | None, reference: Reference | None, *, now: datetime
-) -> ResolveOutcome:
-    """Decides what a person says of a disputed sale. `reference` is that of the sale, where it is known."""
-    if earlier is None or earlier.state is not TransactionState.DISPUTED:
-        return Rejected(Refusal(Code.DISPUTE_RESOLVED, "the sale is in no dispute, or no more"))
-    assert earlier.request is not None  # what never arrived is never disputed
-    if command.resolution is Resolution.REFUNDED:
-        undone = replace(
-            earlier, state=TransactionState.REVERSED, reversed_at=now, reversal_reason=ReversalReason.REFUNDED
-        )
-        return Reversed(undone, None, None)
-    detail = _why_not_acceptable(earlier, earlier.request, reference, now)
-    if detail is not None:
-        return Rejected(Refusal(Code.DISPUTE_NOT_ACCEPTABLE, detail))
-    assert reference is not None  # _why_not_acceptable has looked at it
-    done = replace(
-        reference,
-        state=TRANSITIONS[reference.state, Trigger.ACCEPT],
-        done_store=earlier.store_id,
-        done_by=earlier.transaction_id,
-    )
-    accepted = replace(earlier, state=TransactionState.APPROVED)
-    return Accepted(accepted, done, _event_of_approval(accepted, earlier.request, reference, now))
-
-
-def _why_not_acceptable(
-    earlier: Transaction, request: Perform, reference: Reference | None, now: datetime
-) -> str | None:
-    """Why a disputed sale cannot become one like any other, whatever a person says: it would not add up."""
-    if reference is None:
-        return "nobody issued this reference"
-    refusal = wrong_store(reference, earlier.store_id)
-    if refusal is not None:
-        return refusal.detail
-    if request.type is not ACTION_OF_KIND[reference.kind]:
-        return f"the reference is for {ACTION_OF_KIND[reference.kind]}"
-    if request.tracking_number != reference.tracking_number:
-        return "the label was another parcel's"
-    if earlier.amount_due != reference.amount_due:
-        return "the cash is not the amount due"
-    if reference.state is State.DONE:
-        return "the reference has been used by another transaction; reverse that one first"
-    if request.business_date > now.astimezone(_PHILIPPINE_TIME).date():
-        return "the business date has not come yet"
-    return None
-
-
 def locked_out(seconds: int) -> Refusal:
     """The refusal of a client that has named too many references that nobody knows."""
     return Refusal(Code.TOO_MANY_ATTEMPTS, f"too many unknown references; wait {seconds} s", retry_after_s=seconds)
@@ -341,7 +224,7 @@ def first_difference(command: Perform, earlier: Perform) -> str | None:
 
 def is_near(business_date: date, now: datetime) -> bool:
     """Whether a business date may be one of today's, by the Philippine date."""
-    today = now.astimezone(_PHILIPPINE_TIME).date()
+    today = now.astimezone(PHILIPPINE_TIME).date()
     return abs((business_date - today).days) <= BUSINESS_DATE_WINDOW_DAYS
 
 
@@ -471,97 +354,10 @@ def _approve(command: Perform, reference: Reference, terminal: Terminal, now: da
         transaction,
         reference.done(command.store_id, command.transaction_id),
         receipts,
-        _event_of_approval(transaction, command, reference, now),
+        event_of_approval(transaction, command, reference, now),
     )
 
 
 def receipt_number(store_id: str, pos: int, count: int) -> str:
     """`SSSS-PPP-NNNNNNNN`: store, terminal (at least three digits) and the terminal's own count."""
     return f"{store_id}-{pos:03d}-{count:08d}"
-
-
-def _event_of_approval(transaction: Transaction, command: Perform, reference: Reference, now: datetime) -> Event:
-    payment = None
-    if command.type in CASH_TYPES and transaction.amount_due and transaction.receipt_number is not None:
-        payment = Payment(
-            amount=transaction.amount_due,
-            receipt_number=transaction.receipt_number,
-            store_id=command.store_id,
-            pos=command.pos,
-            shift=command.shift,
-            business_date=command.business_date,
-        )
-    status = _STATUS_OF_TYPE[command.type]
-    return Event(
-        event_id=_approval_id(command.store_id, command.transaction_id, command.type),
-        tracking_number=reference.tracking_number,
-        merchant_reference=reference.merchant_reference,
-        status=status,
-        location=command.store_id,
-        occurred_at=now,
-        payment=payment,
-    )
-
-
-def _undo(undone: Transaction, request: Perform, reference: Reference, now: datetime) -> Reversed:
-    """Opens the reference again and tells ECMS where the parcel is.
-
-    The reversal is the newest word on the parcel: a status from before it must not move the reference any more.
-    ECMS's times have whole seconds, hence the cut.
-    """
-    moment = now.replace(microsecond=0)
-    status, reason = _REVERSED_STATUS_OF_TYPE[request.type]
-    event = Event(
-        event_id=_reversal_id(undone.store_id, undone.transaction_id),
-        tracking_number=reference.tracking_number,
-        merchant_reference=reference.merchant_reference,
-        status=status,
-        location=undone.store_id,
-        occurred_at=now,
-        reason=reason,
-        return_code=reference.reference if request.type is TransactionType.ACCEPT_RETURN else None,
-    )
-    opened = replace(
-        reference,
-        state=TRANSITIONS[State.DONE, Trigger.REVERSE],
-        done_store=None,
-        done_by=None,
-        status_at=moment if reference.status_at is None else max(reference.status_at, moment),
-    )
-    return Reversed(undone, opened, event)
-
-
-def event_ids(store_id: str, transaction_id: UUID, type_: TransactionType) -> tuple[UUID, UUID]:
-    """The ids of the events that tell of a transaction's approval and, where it comes to that, of its reversal.
-
-    The same change has the same event id, however often its decision is worked out.
-    """
-    return _approval_id(store_id, transaction_id, type_), _reversal_id(store_id, transaction_id)
-
-
-def _approval_id(store_id: str, transaction_id: UUID, type_: TransactionType) -> UUID:
-    return uuid5(_EVENT_NAMESPACE, f"{store_id}/{transaction_id}/{_STATUS_OF_TYPE[type_]}")
-
-
-def _reversal_id(store_id: str, transaction_id: UUID) -> UUID:
-    return uuid5(_EVENT_NAMESPACE, f"{store_id}/{transaction_id}/REVERSED")
-
-
-def _tombstone(command: Reverse, now: datetime) -> Transaction:
-    return Transaction(
-        store_id=command.store_id,
-        transaction_id=command.transaction_id,
-        request=None,
-        pos=command.pos,
-        state=TransactionState.REVERSED,
-        code=None,
-        tracking_number=None,
-        amount_due=0,
-        change=0,
-        receipt_number=None,
-        occurred_at=now,
-        reversed_at=now,
-        reversal_reason=command.reason,
-        status=0,
-        answer="",
-    )

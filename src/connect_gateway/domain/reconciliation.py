@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
-from connect_gateway.domain.decide import event_ids
+from connect_gateway.domain.events import event_ids
 from connect_gateway.domain.money import format_amount
 from connect_gateway.domain.records import STANDING, TransactionState
 from connect_gateway.domain.shifts import Difference, Line, Sum, compared

@@ -13,7 +13,7 @@ import asyncpg
 
 from connect_gateway.clock import Clock
 from connect_gateway.crashpoints import reach
-from connect_gateway.domain import attempts, decide, journal
+from connect_gateway.domain import attempts, decide, disputes, journal, reversals
 from connect_gateway.domain.records import (
     STANDING,
     Perform,
@@ -245,7 +245,7 @@ def _resolve(group: Group, command: Resolve, now: datetime) -> decide.Outcome:
     reference = None
     if earlier is not None and earlier.request is not None:
         reference = group.references.get(earlier.request.reference)
-    outcome = decide.resolve(command, earlier, reference, now=now)
+    outcome = disputes.resolve(command, earlier, reference, now=now)
     if isinstance(outcome, decide.Rejected):
         return outcome
     standing = group.standing = group.standing or standins.Standing()
@@ -268,7 +268,7 @@ def _reverse(group: Group, command: Reverse, client_id: str, now: datetime) -> d
     request = None if earlier is None else earlier.request
     reference = None if request is None else group.references.get(request.reference)
     shift_closed = request is not None and _is_closed(group, request)
-    outcome = decide.reverse(command, earlier, reference, shift_closed=shift_closed, now=now)
+    outcome = reversals.reverse(command, earlier, reference, shift_closed=shift_closed, now=now)
     if not isinstance(outcome, decide.Reversed):
         return outcome
     if outcome.reference is not None and outcome.event is not None:

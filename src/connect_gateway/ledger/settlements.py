@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from connect_gateway.domain.decide import event_ids
+from connect_gateway.domain.events import event_ids
 from connect_gateway.domain.settlement import (
     REMITTED_TYPES,
     Account,
