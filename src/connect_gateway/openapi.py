@@ -33,7 +33,8 @@ from connect_gateway.edges.parsing import (
 )
 from connect_gateway.edges.problems import STATUS_OF_CODE
 from connect_gateway.openapi_answers import ANSWERS, Schema, one_of_words, ref, text
-from connect_gateway.openapi_operations import FORM, JSON, OPERATIONS, Answer, Operation
+from connect_gateway.openapi_operation import FORM, JSON, Answer, Operation
+from connect_gateway.openapi_operations import OPERATIONS
 
 FILE = Path("protocol/openapi.yaml")
 

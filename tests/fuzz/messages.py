@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 
 from connect_gateway import openapi
 from connect_gateway.demo_parcels import BUSINESS_DATE
-from connect_gateway.openapi_operations import OPERATIONS, Operation
+from connect_gateway.openapi_operation import Operation
+from connect_gateway.openapi_operations import OPERATIONS
 
 TOKEN_PATH = "/accounts/oauth2/token"
 

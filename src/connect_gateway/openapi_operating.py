@@ -1,0 +1,175 @@
+"""The operations of whoever runs the gateway: the work list, disputes, settlements, and the process itself."""
+
+from connect_gateway import demo_parcels as demo
+from connect_gateway.edges.disputes import ResolutionMessage
+from connect_gateway.edges.settlements import PaymentMessage
+from connect_gateway.openapi_answers import ref, text
+from connect_gateway.openapi_operation import JSON, TEXT, Answer, Operation, json_of
+
+_NO_DISPUTE = {
+    "storeId": {"unknown": demo.STORE_ID},
+    "transactionId": {"unknown": str(demo.NEVER_ARRIVED_ID)},
+}
+_A_FRIDAY = {"friday": {"friday": "2026-11-20"}}
+OPERATING = (
+    Operation("get", "/healthz", "isAlive", "operating", "The process answers", {200: json_of("Health")}),
+    Operation(
+        "get",
+        "/readyz",
+        "isReady",
+        "operating",
+        "The database answers and has this program's schema",
+        {200: json_of("Readiness"), 503: json_of("Readiness", description="Not ready.")},
+    ),
+    Operation("get", "/metrics", "showMetrics", "operating", "Prometheus's page", {200: Answer({TEXT: text()})}),
+    Operation(
+        "get",
+        "/admin/v1/tasks",
+        "listTasks",
+        "admin",
+        "The work list: whatever waits for a person",
+        {200: json_of("Tasks")},
+        roles=("admin",),
+    ),
+    *(
+        Operation(
+            "post",
+            f"/admin/v1/tasks/{{taskId}}/{action}",
+            f"{action}Task",
+            "admin",
+            summary,
+            {200: json_of("Task")},
+            roles=("admin",),
+            codes=("unknown-task", "task-not-closable"),
+            path_examples={"taskId": {"unknown": str(demo.NEVER_ARRIVED_ID)}},
+        )
+        for action, summary in (
+            ("resend", "Send the event again that a task is about, and close the task"),
+            ("close", "Close a task that a person has looked after"),
+        )
+    ),
+    Operation(
+        "get",
+        "/admin/v1/disputes",
+        "listDisputes",
+        "admin",
+        "Stand-in sales that the ledger does not agree with, open ones alone",
+        {200: json_of("Disputes")},
+        roles=("admin",),
+    ),
+    Operation(
+        "get",
+        "/admin/v1/disputes/{storeId}/{transactionId}",
+        "showDispute",
+        "admin",
+        "A dispute, open or resolved",
+        {200: json_of("Dispute")},
+        roles=("admin",),
+        codes=("unknown-dispute",),
+        path_examples=_NO_DISPUTE,
+    ),
+    Operation(
+        "put",
+        "/admin/v1/disputes/{storeId}/{transactionId}/resolution",
+        "resolveDispute",
+        "admin",
+        "Let the sale stand, or give the money back",
+        {200: json_of("Dispute")},
+        roles=("admin",),
+        codes=("unknown-dispute", "dispute-not-acceptable", "dispute-resolved"),
+        body=(ResolutionMessage,),
+        path_examples=_NO_DISPUTE,
+        body_examples={"unknown": {"resolution": "REFUNDED", "note": "the customer was called"}},
+    ),
+    Operation(
+        "post",
+        "/admin/v1/settlements/{friday}",
+        "makeSettlement",
+        "admin",
+        "Make a Friday's settlement with merchants, and freeze its lines",
+        {200: json_of("SettlementHead")},
+        roles=("admin",),
+        codes=("unknown-settlement", "settlement-too-early", "settlement-being-made", "request-too-large"),
+        description="All money taken Thursday of the week before through Wednesday, of what ECMS was told of before "
+        "the Friday began. Made before, it stays as it is; earlier weeks that nobody has settled are made first.",
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "get",
+        "/admin/v1/settlements/{friday}",
+        "showSettlement",
+        "admin",
+        "A settlement, line by line",
+        {200: Answer({JSON: ref("Settlement"), "text/csv": text(), "application/pdf": {}})},
+        roles=("admin",),
+        codes=("unknown-settlement", "not-acceptable"),
+        query={"merchantCode": text(description="This merchant's part alone.")},
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "get",
+        "/admin/v1/settlements/{friday}/remittance",
+        "showRemittance",
+        "admin",
+        "The bank's file: one payable line for each merchant",
+        {200: Answer({"text/csv": text()})},
+        roles=("admin",),
+        codes=("unknown-settlement",),
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "get",
+        "/admin/v1/settlements/{friday}/payments",
+        "listPayments",
+        "admin",
+        "The remittances of a settlement that were made",
+        {200: json_of("Payments")},
+        roles=("admin",),
+        codes=("unknown-settlement",),
+        path_examples=_A_FRIDAY,
+    ),
+    Operation(
+        "put",
+        "/admin/v1/settlements/{friday}/payments/{merchantCode}",
+        "markPaid",
+        "admin",
+        "Note that a merchant's remittance was transferred",
+        {200: json_of("Payment")},
+        roles=("admin",),
+        codes=("unknown-settlement", "unknown-merchant", "nothing-payable", "already-paid"),
+        body=(PaymentMessage,),
+        path_examples={"friday": {"transferred": "2026-11-20"}, "merchantCode": {"transferred": demo.MERCHANT_CODE}},
+        body_examples={"transferred": {"bankReference": "BPI 20261127 0001"}},
+    ),
+    Operation(
+        "get",
+        "/admin/v1/reconciliations/{businessDate}",
+        "showReconciliation",
+        "admin",
+        "The newest comparison of tills, ledger and ECMS for a business date",
+        {200: json_of("Reconciliation")},
+        roles=("admin",),
+        codes=("unknown-reconciliation",),
+        path_examples={"businessDate": {"demo": demo.BUSINESS_DATE.isoformat()}},
+    ),
+    Operation(
+        "get", "/openapi.json", "showDocument", "operating", "This document", {200: Answer({JSON: {"type": "object"}})}
+    ),
+    Operation(
+        "get",
+        "/docs",
+        "showPage",
+        "operating",
+        "This document, to read and to try",
+        {200: Answer({"text/html": text()})},
+    ),
+    Operation(
+        "get",
+        "/docs/{file}",
+        "showPageFile",
+        "operating",
+        "What the page is made of",
+        {200: Answer({"text/css": text(), "text/javascript": text(), "image/png": {}})},
+        path_examples={"file": {"script": "swagger-ui-bundle.js", "style": "swagger-ui.css"}},
+    ),
+)
