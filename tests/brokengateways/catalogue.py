@@ -3,7 +3,6 @@
 A guard that has a second one behind it is taken away together with that one: what is left unguarded is one rule.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -41,24 +40,23 @@ _EVENTS = "ledger/events.py"
 _RELAY = "ecms/relay.py"
 _DECIDE = "domain/decide.py"
 
-
-def _keys() -> Iterable[Broken]:
-    """What the database would have refused."""
-    yield _broken(
+# What the database would have refused.
+_KEYS = (
+    _broken(
         "transaction-key-dropped",
         "has no unique key on a transaction's id",
         "two gateways at once",
         "I2 I4 I5 I6 I8",
         sql="ALTER TABLE transaction DROP CONSTRAINT transaction_pkey",
-    )
-    yield _broken(
+    ),
+    _broken(
         "parcel-key-dropped",
         "has no unique key on a parcel's tracking number",
         "one parcel asked for twice",
         "I1 I3 I5 I7",
         sql="ALTER TABLE reference DROP CONSTRAINT reference_tracking_number_kind_key",
-    )
-    yield _broken(
+    ),
+    _broken(
         "no-guard-on-a-reference",
         "neither locks a reference, nor looks at its state when it writes, nor has a key on what is done or told",
         "two gateways at once",
@@ -66,20 +64,20 @@ def _keys() -> Iterable[Broken]:
         (_GROUPS, "one.reference = wanted.reference\n        FOR UPDATE", "one.reference = wanted.reference"),
         (_GROUPS, "= moved.reference AND reference.state = moved.was", "= moved.reference"),
         sql="DROP INDEX transaction_done_once; ALTER TABLE event DROP CONSTRAINT event_pkey",
-    )
-    yield _broken(
+    ),
+    _broken(
         "released-anywhere",
         "looks nowhere at the store where a parcel waits",
         "an ordinary day",
         "I3",
         (_DECIDE, "    if reference.kind in PARCEL_KINDS and reference.store_id != store_id:\n", "    if False:\n"),
         sql="ALTER TABLE reference DROP CONSTRAINT reference_released_at_its_own_store",
-    )
+    ),
+)
 
-
-def _commits() -> Iterable[Broken]:
-    """What has to be in one transaction, and answered after it."""
-    yield _broken(
+# What has to be in one transaction, and answered after it.
+_COMMITS = (
+    _broken(
         "answer-before-commit",
         "answers while its COMMIT is still to come",
         "dies before COMMIT",
@@ -100,22 +98,22 @@ def _commits() -> Iterable[Broken]:
         outcomes = await early
 """,
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "commit-not-on-disk",
         "does not wait until its COMMIT is on the disk",
         "the power fails",
         "I4",
         ("ledger/database.py", '"synchronous_commit": "on"', '"synchronous_commit": "off"'),
-    )
-    yield _broken(
+    ),
+    _broken(
         "unknown-taken-for-failed",
         "says that nothing happened where nobody knows",
         "the answer to a COMMIT is lost",
         "I4",
         ("ledger/database.py", 'raise FateUnknown("the connection broke', 'raise Unavailable("the connection broke'),
-    )
-    yield _broken(
+    ),
+    _broken(
         "event-outside-the-transaction",
         "writes the event once the change is committed",
         "dies after COMMIT",
@@ -144,8 +142,8 @@ def _commits() -> Iterable[Broken]:
             self._late = asyncio.create_task(afterwards())
 """,
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "receipt-number-outside-the-transaction",
         "counts a receipt in a transaction of its own",
         "dies before COMMIT",
@@ -163,8 +161,8 @@ def _commits() -> Iterable[Broken]:
             )
     row = await connection.fetchrow(_WRITE""",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "journal-without-declines",
         "keeps no journal of what it declined",
         "an ordinary day",
@@ -177,12 +175,12 @@ def _commits() -> Iterable[Broken]:
                 "            if isinstance(outcome, decide.Approved):\n                _enter(group, transaction)\n"
             ),
         ),
-    )
+    ),
+)
 
-
-def _answers() -> Iterable[Broken]:
-    """What a till is told."""
-    yield _broken(
+# What a till is told.
+_ANSWERS = (
+    _broken(
         "replay-decided-anew",
         "decides a repeat as if it had never seen it",
         "an ordinary day",
@@ -192,8 +190,8 @@ def _answers() -> Iterable[Broken]:
             "            earlier,\n            reference,\n",
             "            None,\n            reference,\n",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "replay-in-other-words",
         "marks the receipt of a repeat as a copy",
         "an ordinary day",
@@ -203,15 +201,15 @@ def _answers() -> Iterable[Broken]:
             "outcome.transaction.answer, replay=True)",
             """outcome.transaction.answer.replace('"copy":0', '"copy":1'), replay=True)""",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "other-content-replayed",
         "does not compare what is sent under a known id",
         "an ordinary day",
         "I5",
         (_DECIDE, "        if field is not None:\n", "        if False:\n"),
-    )
-    yield _broken(
+    ),
+    _broken(
         "tombstone-not-kept",
         "forgets the reversal of an id that it does not know",
         "an ordinary day",
@@ -224,15 +222,15 @@ def _answers() -> Iterable[Broken]:
                 "    group.transactions[key] = outcome.transaction\n    if earlier is None"
             ),
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "reversal-not-kept",
         "opens the reference and leaves the transaction approved",
         "an ordinary day",
         "I4",
         (_COUNTER, "        group.reversed_transactions[key] = undone\n", "        pass\n"),
-    )
-    yield _broken(
+    ),
+    _broken(
         "approval-shown-after-its-reversal",
         "answers an inquiry with what was answered first",
         "an ordinary day",
@@ -242,12 +240,12 @@ def _answers() -> Iterable[Broken]:
             "    if transaction.state is TransactionState.APPROVED:\n        return transaction.answer if",
             "    if transaction.was_approved:\n        return transaction.answer if",
         ),
-    )
+    ),
+)
 
-
-def _counter() -> Iterable[Broken]:
-    """What the domain decides."""
-    yield _broken(
+# What the domain decides.
+_DECISIONS = (
+    _broken(
         "centavos-dropped",
         "collects whole pesos",
         "an ordinary day",
@@ -257,8 +255,8 @@ def _counter() -> Iterable[Broken]:
             "    receipts = terminal.receipts + 1\n    amount_due = reference.amount_due\n",
             "    receipts = terminal.receipts + 1\n    amount_due = reference.amount_due // 100 * 100\n",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "receipt-for-a-decline",
         "counts a receipt for what it declined",
         "an ordinary day",
@@ -271,15 +269,15 @@ def _counter() -> Iterable[Broken]:
                 "        terminal.receipts += isinstance(outcome, decide.Declined)\n        transaction.status"
             ),
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "reversed-cash-counted",
         "counts the cash of what was reversed at a shift's close",
         "an ordinary day",
         "I2",
         ("domain/shifts.py", "        if line.state in STANDING and", "        if"),
-    )
-    yield _broken(
+    ),
+    _broken(
         "cod-given-away",
         "releases a parcel as prepaid that has to be paid for",
         "an ordinary day",
@@ -289,8 +287,8 @@ def _counter() -> Iterable[Broken]:
             "    if command.type is not action:\n",
             "    if command.type is not action and action is not TransactionType.COLLECT:\n",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "late-status-counts",
         "lets a status from before move a parcel backwards",
         "statuses out of order",
@@ -300,15 +298,15 @@ def _counter() -> Iterable[Broken]:
             "    if trigger is None or (reference.status_at is not None and status.at < reference.status_at):\n",
             "    if trigger is None:\n",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "expiry-ignored",
         "takes a code that has expired",
         "an expired code",
         "I7",
         ("domain/records.py", "self.expires_at is not None and self.expires_at <= now", "False"),
-    )
-    yield _broken(
+    ),
+    _broken(
         "codes-in-sequence",
         "counts its codes up",
         "an ordinary day",
@@ -318,8 +316,8 @@ def _counter() -> Iterable[Broken]:
             "    digits = str(10**10 + secrets.randbelow(9 * 10**10))\n",
             '    digits = str(globals().setdefault("_last", [10**10])[0] + 1)\n    globals()["_last"][0] += 1\n',
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "a-code-for-each-asking",
         "issues another code whenever a return is asked for, and nothing keeps it from that",
         "an ordinary day",
@@ -335,12 +333,12 @@ def _counter() -> Iterable[Broken]:
             "        if known.kind is new.kind is not Kind.RETURN:\n",
         ),
         sql="ALTER TABLE reference DROP CONSTRAINT reference_tracking_number_kind_key",
-    )
+    ),
+)
 
-
-def _outbox() -> Iterable[Broken]:
-    """What ECMS hears."""
-    yield _broken(
+# What ECMS hears.
+_OUTBOX = (
+    _broken(
         "reversal-untold",
         "tells nobody of a reversal",
         "an ordinary day",
@@ -356,8 +354,8 @@ def _outbox() -> Iterable[Broken]:
                 "    if earlier is not None and"
             ),
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "told-before-it-is-sent",
         "notes an event as told before it sends it",
         "dies before sending",
@@ -367,15 +365,15 @@ def _outbox() -> Iterable[Broken]:
             '        reach("relay", "before-send")\n',
             '        await self._told.submit((event.event_id, tried))\n        reach("relay", "before-send")\n',
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "order-ignored",
         "sends the events of a parcel side by side",
         "ECMS away and back",
         "I6",
         (_EVENTS, '"BEHIND" if parcel in untold else "WAITING"', '"WAITING"'),
-    )
-    yield _broken(
+    ),
+    _broken(
         "earlier-event-not-locked",
         "does not hold off who is about to note the earlier event as told",
         "undone while it is told",
@@ -385,8 +383,8 @@ def _outbox() -> Iterable[Broken]:
             "tracking_number = ANY($1::text[])\nORDER BY tracking_number, sequence\nFOR UPDATE\n",
             "tracking_number = ANY($1::text[])\nORDER BY tracking_number, sequence\n",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "refused-event-dropped",
         "takes a refusal of ECMS for the end of the matter",
         "an event that ECMS refuses",
@@ -396,8 +394,8 @@ def _outbox() -> Iterable[Broken]:
             "            await events.note_refused(self._pool, event, words, self._clock.now())\n",
             "            await self._told.submit((event.event_id, tried))\n",
         ),
-    )
-    yield _broken(
+    ),
+    _broken(
         "new-event-id-for-each-attempt",
         "makes up an event's id when it sends it",
         "ECMS applies and then fails",
@@ -408,14 +406,14 @@ def _outbox() -> Iterable[Broken]:
             '        "eventId": str(__import__("uuid").uuid4()),\n',
         ),
         (_RELAY, "status_body(event), idempotency_key=str(event.event_id)", "status_body(event)"),
-    )
-    yield _broken(
+    ),
+    _broken(
         "lease-without-end",
         "never gives up the lease of a relay that died",
         "dies before sending",
         "I6",
         (_RELAY, "admitted, self._lease_ms)", "admitted, 590_000)"),
-    )
+    ),
+)
 
-
-BROKEN = (*_keys(), *_commits(), *_answers(), *_counter(), *_outbox())
+BROKEN = (*_KEYS, *_COMMITS, *_ANSWERS, *_DECISIONS, *_OUTBOX)
