@@ -1,6 +1,8 @@
 """A till that is cut off: what it sells, what it refuses, what it tells the gateway afterwards. About 5 s; loopback."""
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,15 @@ async def connected(terminal: Terminal) -> None:
     assert terminal.status().manifest is not None
 
 
+@contextlib.asynccontextmanager
+async def on_shift(gateway: CounterGateway, directory: Path, drawer: int = 0) -> AsyncIterator[Terminal]:
+    """A till with its manifest and an open shift; `drawer` is the cash that it began with, in centavos."""
+    async with Terminal(gateway.config(directory), gateway.clock) as terminal:
+        await terminal.open_shift("ana", drawer)
+        await connected(terminal)
+        yield terminal
+
+
 def journal(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (directory / "journal.jsonl").read_text().splitlines()]
 
@@ -35,9 +46,7 @@ async def test_a_sale_without_a_connection_is_on_disk_before_it_is_shown_and_tol
     gateway: CounterGateway, tmp_path: Path
 ) -> None:
     shelves = [gateway.shelve(), gateway.shelve("CLAIM"), gateway.shelve(amount="1299.50")]
-    async with Terminal(gateway.config(tmp_path), gateway.clock) as terminal:
-        await terminal.open_shift("ana", 100_000)
-        await connected(terminal)
+    async with on_shift(gateway, tmp_path, 100_000) as terminal:
         gateway.away = True
         made = []
         for shelf in shelves:
@@ -80,9 +89,7 @@ async def test_a_lost_answer_and_then_no_connection_is_one_sale_under_one_id(
     gateway: CounterGateway, tmp_path: Path
 ) -> None:
     shelf = gateway.shelve()
-    async with Terminal(gateway.config(tmp_path), gateway.clock) as terminal:
-        await terminal.open_shift("ana", 0)
-        await connected(terminal)
+    async with on_shift(gateway, tmp_path) as terminal:
         gateway.lost = True
         result = await terminal.do("COLLECT", shelf.reference, shelf.label, 50_000)
         assert (result.outcome, result.attempts > 1) == (Outcome.STOOD_IN, True)
@@ -94,9 +101,7 @@ async def test_a_lost_answer_and_then_no_connection_is_one_sale_under_one_id(
 
 async def test_a_conflict_is_shown_until_a_person_has_seen_it(gateway: CounterGateway, tmp_path: Path) -> None:
     shelf, refused, fine = gateway.shelve(), gateway.shelve(), gateway.shelve()
-    async with Terminal(gateway.config(tmp_path), gateway.clock) as terminal:
-        await terminal.open_shift("ana", 0)
-        await connected(terminal)
+    async with on_shift(gateway, tmp_path) as terminal:
         gateway.away = True
         for each in (shelf, refused, fine):
             assert (await terminal.do("COLLECT", each.reference, each.label, 20_000)).outcome is Outcome.STOOD_IN
@@ -121,9 +126,7 @@ async def test_a_void_without_a_connection_gives_the_cash_back_and_both_are_told
     gateway: CounterGateway, tmp_path: Path, *, seen: bool
 ) -> None:
     shelf = gateway.shelve()
-    async with Terminal(gateway.config(tmp_path), gateway.clock) as terminal:
-        await terminal.open_shift("ana", 5_000)
-        await connected(terminal)
+    async with on_shift(gateway, tmp_path, 5_000) as terminal:
         gateway.away = True
         sold = await terminal.do("COLLECT", shelf.reference, shelf.label, 20_000)
         assert sold.transaction_id is not None
@@ -198,9 +201,7 @@ async def test_what_the_manifest_does_not_allow_is_refused_and_never_begun(
     gateway: CounterGateway, tmp_path: Path, change: Any, code: str
 ) -> None:
     shelf = gateway.shelve()
-    async with Terminal(gateway.config(tmp_path), gateway.clock) as terminal:
-        await terminal.open_shift("ana", 0)
-        await connected(terminal)
+    async with on_shift(gateway, tmp_path) as terminal:
         gateway.away = True
         await until(terminal, lambda: not terminal.status().online)
         wish = {"action": "COLLECT", "reference": shelf.reference, "label": shelf.label, "tendered": 20_000}
@@ -214,9 +215,7 @@ async def test_the_limits_of_the_manifest_hold(gateway: CounterGateway, tmp_path
     gateway.limits = {"maxAgeSeconds": 60, "maxAmount": "300.00", "maxTotal": "450.00", "maxCount": 3}
     dear, *rest = gateway.shelve(amount="300.01"), *(gateway.shelve() for _ in range(3)), gateway.shelve("CLAIM")
     claim = gateway.shelve("CLAIM")
-    async with Terminal(gateway.config(tmp_path), gateway.clock) as terminal:
-        await terminal.open_shift("ana", 0)
-        await connected(terminal)
+    async with on_shift(gateway, tmp_path) as terminal:
         gateway.away = True
         codes = []
         for each in (dear, *rest, claim):
