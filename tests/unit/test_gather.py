@@ -140,8 +140,22 @@ async def test_whoever_joins_a_standing_queue_is_told_to_come_back() -> None:
     flush.gate.clear()
     rush = [asyncio.create_task(made.submit(number)) for number in range(20)]
     await begun(flush)
-    made._shedding = True
+    made._shedding_since = asyncio.get_running_loop().time()
     with pytest.raises(Overloaded):
         await made.submit(99)
     flush.gate.set()
     assert await asyncio.gather(*rush) == [2 * number for number in range(20)]
+
+
+async def test_after_a_while_of_shedding_everybody_is_let_in_once_more() -> None:
+    """Groups of 4, shed for no time at all: each look finds the other of the two, as long as the queue stands."""
+    full = []
+
+    async def flush(items: list[int]) -> Sequence[int]:
+        full.append(made.is_full)
+        return [2 * item for item in items]
+
+    made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
+    rush = [asyncio.create_task(made.submit(number)) for number in range(26)]
+    assert await asyncio.gather(*rush) == [2 * number for number in range(26)]
+    assert full == [False, True, False, False, True, False, False]

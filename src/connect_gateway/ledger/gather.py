@@ -4,6 +4,7 @@ No timer is involved: alone, an item goes at once; under load, groups grow by th
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ ANSWER_WITHIN_S = 1.8
 """What waits for the database is answered within 2 s, one way or the other (wire contract; 503, HOLD)."""
 
 _TICK_S = 0.1
+
+SHED_FOR_S = 5.0
+"""Then everybody is let in once more, to see whether there is still too much: refusing costs so much itself that a load
+which could be served is never small enough for one that refuses."""
+
+_AGAIN_AFTER_S = 0.05
+"""For so long a queue has to stand that was shed a moment ago."""
 
 
 class Overloaded(Exception):
@@ -35,7 +43,7 @@ class Gatherer(Generic[Item, Result]):
 
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
     Where every group has been full for `shed_after_s`, no more than half a group may wait, until that much has not come
-    for as long.
+    for as long, and for `shed_for_s` at a time; if the queue stands again at once, so it goes on.
     Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
     ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
     """
@@ -48,6 +56,7 @@ class Gatherer(Generic[Item, Result]):
         waiting_limit: int,
         answer_within_s: float | None = None,
         shed_after_s: float | None = None,
+        shed_for_s: float = SHED_FOR_S,
     ) -> None:
         self._flush = flush
         self._group_limit = group_limit
@@ -55,7 +64,10 @@ class Gatherer(Generic[Item, Result]):
         self._waiting_limit = waiting_limit
         self._answer_within_s = answer_within_s
         self._shed_after_s = shed_after_s
-        self._shedding = False
+        self._shed_for_s = shed_for_s
+        self._shedding_since: float | None = None
+        self._looking_until = -math.inf
+        """Until when a queue that was shed a moment ago counts as the same one."""
         self._other_since: float | None = None
         """Since when the queue has been such as to begin shedding, or to end it."""
         self._waiting: deque[_Waiting[Item, Result]] = deque()
@@ -81,7 +93,7 @@ class Gatherer(Generic[Item, Result]):
     @property
     def is_full(self) -> bool:
         """Whether an item would be refused just now."""
-        return len(self._waiting) >= (self._room if self._shedding else self._waiting_limit)
+        return len(self._waiting) >= (self._waiting_limit if self._shedding_since is None else self._room)
 
     async def drain(self) -> None:
         """Waits until nothing is waiting or under way."""
@@ -96,7 +108,7 @@ class Gatherer(Generic[Item, Result]):
                 await self._run_group(group)
         finally:
             self._runner = None
-            self._other_since, self._shedding = None, False
+            self._other_since = self._shedding_since = None
             if self._ticking is not None:
                 self._ticking.cancel()
 
@@ -106,14 +118,31 @@ class Gatherer(Generic[Item, Result]):
         """
         if self._shed_after_s is None:
             return
-        now = asyncio.get_running_loop().time()
-        is_full = len(self._waiting) >= (self._room if self._shedding else self._group_limit)
-        if is_full == self._shedding:
+        now, waiting = asyncio.get_running_loop().time(), len(self._waiting)
+        if self._shedding_since is None:
+            stands, after_s = waiting >= self._group_limit, self._shed_after_s
+            if now < self._looking_until:
+                after_s = min(after_s, _AGAIN_AFTER_S)
+            if self._for_so_long(stands, after_s, now):
+                self._shedding_since = now
+        elif now - self._shedding_since >= self._shed_for_s:
+            self._other_since = self._shedding_since = None
+            self._looking_until = now + self._shed_after_s
+        elif self._for_so_long(waiting < self._room, self._shed_after_s, now):
+            self._shedding_since = None
+
+    def _for_so_long(self, is_other: bool, seconds: float, now: float) -> bool:
+        """Whether the queue has been other than the present way needs it at each look of so long a time."""
+        if not is_other:
             self._other_since = None
-        elif self._other_since is None:
+            return False
+        if self._other_since is None:
             self._other_since = now
-        elif now - self._other_since >= self._shed_after_s:
-            self._other_since, self._shedding = None, is_full
+            return False
+        if now - self._other_since < seconds:
+            return False
+        self._other_since = None
+        return True
 
     async def _run_group(self, group: list[_Waiting[Item, Result]]) -> None:
         self._under_way = group
