@@ -88,12 +88,13 @@ async def in_turn(bench: Bench, what: str, sides: Sequence[Side], rounds: int) -
             await once(bench, f"{what}: {side.name}, round {number} of {rounds}", what, side)
 
 
-async def once(bench: Bench, label: str, what: str, side: Side) -> Driven:
-    """One measurement of one side, warmed up where it is the first."""
+async def once(bench: Bench, label: str, what: str, side: Side, *, checkpoint: bool = True) -> Driven:
+    """One measurement of one side, behind a checkpoint if asked, warmed up where it is the first."""
     plan = bench.plan
     warm_up_s = 0 if side.measured else plan.warm_up_s
     async with bench.show.timing(label, warm_up_s + plan.seconds + 1):
-        await bench.ground.checkpoint()
+        if checkpoint:
+            await bench.ground.checkpoint()
         if warm_up_s:
             await side.drive(warm_up_s, side.connections)
         driven, costs = await metered(bench, side, plan.seconds, side.connections)
@@ -104,7 +105,8 @@ async def once(bench: Bench, label: str, what: str, side: Side) -> Driven:
     bench.show.say(
         f"  {label}: [bold]{driven.rate:,.0f}[/bold]/s   processor time for each: "
         f"{costs.database_us:.0f} µs PostgreSQL, {costs.server_us:.0f} µs server, {costs.load_us:.0f} µs load; "
-        f"{costs.wal_bytes:,.0f} bytes logged; others had {costs.others:.0%} of the machine"
+        f"{costs.wal_bytes:,.0f} bytes logged, {costs.read_bytes:,.0f} read from disks; "
+        f"others had {costs.others:.0%} of the machine"
     )
     return driven
 

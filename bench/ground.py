@@ -39,6 +39,15 @@ _TERMINALS = [
 ]
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
+_SHARE_OF_MEMORY = 3
+"""A third of the machine's memory is PostgreSQL's own, as on a server that runs little else."""
+
+_READ_BY_A_SALE = """
+SELECT oid::regclass::text FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND (relkind = 'i' OR oid IN ('reference'::regclass, 'terminal'::regclass))
+"""
+"""All indexes, and the tables whose rows are changed; to the others rows are only added."""
+
 
 class Ground:
     """The run's database server and files, under `home`."""
@@ -61,22 +70,38 @@ class Ground:
         return self._stocks[key]
 
     async def fresh(self, stock: Stock) -> Database:
-        """A database of its own for one side, as the template is."""
+        """A database of its own for one side, as the template is, in memory. Makes a checkpoint."""
         self._databases += 1
         name = f"side_{self._databases}"
         await self._admin.execute(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {stock.database} STRATEGY FILE_COPY")
-        return Database(name, self.postgres.url_of(name), stock)
+        database = Database(name, self.postgres.url_of(name), stock)
+        await self.warm(database)
+        return database
 
     def whole(self, stock: Stock) -> Database:
         """The template itself, where it is too large to be copied."""
         return Database(stock.database, self.postgres.url_of(stock.database), stock)
 
+    async def warm(self, database: Database) -> None:
+        """Reads what a sale reads into the database's memory, where a server that has worked for a while has it.
+
+        Otherwise the first sales wait for the disk at each page, and how long depends on what the system has kept of
+        the files, which not all systems do.
+        """
+        admin = await self.administrator(database.name)
+        try:
+            await admin.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
+            for row in await admin.fetch(_READ_BY_A_SALE):
+                await admin.execute("SELECT pg_prewarm($1::regclass)", row[0], timeout=600)
+        finally:
+            await admin.close()
+
     async def drop(self, database: Database) -> None:
-        """Removes a copy."""
+        """Removes a copy. Makes a checkpoint."""
         await self._admin.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
 
     async def checkpoint(self) -> None:
-        """Every measurement begins right behind one, so that none pays for what another has written."""
+        """Sides that are compared begin right behind one, so that none pays for what another has written."""
         await self._admin.execute("CHECKPOINT", timeout=300)
 
     async def wal_bytes(self) -> int:
@@ -139,7 +164,7 @@ class Ground:
         return stock
 
     def _check_space(self, references: int, transactions: int) -> None:
-        needed = references * _BYTES_OF_REFERENCE + transactions * _BYTES_OF_TRANSACTION + 4 * 2**30
+        needed = references * _BYTES_OF_REFERENCE + transactions * _BYTES_OF_TRANSACTION + 10 * 2**30
         free = shutil.disk_usage(self.home).free
         if free < needed:
             raise BenchError(
@@ -189,11 +214,17 @@ async def open_ground(show: Show, *, preload: str | None = None) -> AsyncIterato
     async with temporary_home("connect-bench") as home:
         if file_system(home) in _IN_MEMORY:
             raise BenchError("TMPDIR lies in memory, where durability costs nothing; point it to a disk")
-        postgres = EmbeddedPostgres(home / "postgres")
+        settings = {
+            "shared_buffers": f"{psutil.virtual_memory().total // _SHARE_OF_MEMORY // 2**20}MB",
+            # Checkpoints come when they are ordered.
+            "max_wal_size": "8GB",
+            "checkpoint_timeout": "1h",
+        }
+        if preload is not None:
+            settings["shared_preload_libraries"] = preload
+        postgres = EmbeddedPostgres(home / "postgres", settings=settings)
         await postgres.start()
         try:
-            if preload is not None:
-                await _preload(home, postgres, preload)
             admin = await _administrator(home, postgres)
             await _cheapen_log_ins(admin, postgres)
             generate_keys_file(home / "keys.json")
@@ -219,14 +250,6 @@ async def _cheapen_log_ins(admin: Connection, postgres: EmbeddedPostgres) -> Non
     await admin.execute("SET scram_iterations = 1")
     # The password is a hexadecimal number of our own making.
     await admin.execute(f"ALTER ROLE {ROLE} PASSWORD '{urlsplit(postgres.url).password}'")
-
-
-async def _preload(home: Path, postgres: EmbeddedPostgres, library: str) -> None:
-    admin = await _administrator(home, postgres)
-    await admin.execute(f"ALTER SYSTEM SET shared_preload_libraries = '{library}'")
-    await admin.close()
-    await postgres.stop()
-    await postgres.start()
 
 
 def file_system(directory: Path) -> str:

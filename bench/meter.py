@@ -1,4 +1,4 @@
-"""What a measurement cost: processor time by who spent it, and bytes in the write-ahead log.
+"""What a measurement cost: processor time by who spent it, bytes in the write-ahead log, and bytes read from disks.
 
 On a machine that others use too, processor time for each request says more than a rate does.
 """
@@ -21,6 +21,7 @@ class Costs:
     server_us: float
     load_us: float
     wal_bytes: float
+    read_bytes: float
     others: float
 
 
@@ -34,6 +35,7 @@ class _Reading:
     machine: float
     idle: float
     wal_bytes: int
+    read_bytes: int
 
 
 class Meter:
@@ -61,12 +63,13 @@ class Meter:
             server / count * 1e6,
             load / count * 1e6,
             (after.wal_bytes - before.wal_bytes) / count,
+            (after.read_bytes - before.read_bytes) / count,
             max(0.0, taken - database - server - load) / max(after.machine - before.machine, 0.001),
         )
 
     async def _read(self) -> _Reading:
         wal_bytes = await self._ground.wal_bytes()
-        times = psutil.cpu_times()
+        times, disks = psutil.cpu_times(), psutil.disk_io_counters()
         # What was run and has ended: the programs that make the load.
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         return _Reading(
@@ -76,6 +79,7 @@ class Meter:
             sum(times[:8]),
             times.idle + getattr(times, "iowait", 0.0),
             wal_bytes,
+            0 if disks is None else disks.read_bytes,
         )
 
 

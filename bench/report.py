@@ -55,21 +55,22 @@ def summary(findings: Findings) -> str:
 
 
 def costs(findings: Findings) -> str:
-    """Processor time and log bytes for each request, as Markdown."""
+    """Processor time, and bytes logged and read for each request, as Markdown."""
     if not findings.costs:
         return ""
     text = (
-        "| measurement | PostgreSQL | server | load | together | bytes logged | others' share of the machine |\n"
-        "|---|---|---|---|---|---|---|\n"
+        "| measurement | PostgreSQL | server | load | together | bytes logged | bytes read "
+        "| others' share of the machine |\n"
+        "|---|---|---|---|---|---|---|---|\n"
     )
     for name, measured in findings.costs.items():
-        database, server, load, wal, others = (
+        database, server, load, logged, read, others = (
             median(getattr(one, part) for one in measured)
-            for part in ("database_us", "server_us", "load_us", "wal_bytes", "others")
+            for part in ("database_us", "server_us", "load_us", "wal_bytes", "read_bytes", "others")
         )
         text += (
             f"| {name} | {database:.0f} µs | {server:.0f} µs | {load:.0f} µs | {database + server + load:.0f} µs "
-            f"| {wal:,.0f} | {others:.0%} |\n"
+            f"| {logged:,.0f} | {read:,.0f} | {others:.0%} |\n"
         )
     return text
 
@@ -81,8 +82,9 @@ def write(findings: Findings, facts: Mapping[str, str], plan: str, plots: list[t
     text += f"- Form of the run: {plan}\n"
     text += f"\n## Targets\n\n{table(findings.lines)}\n**{summary(findings)}.**\n"
     text += (
-        "\n## What a request costs\n\nProcessor time by who spent it, and bytes in the write-ahead log; medians of all "
-        "rounds. On a machine that is shared these say more than rates do.\n\n" + costs(findings)
+        "\n## What a request costs\n\nProcessor time by who spent it, bytes in the write-ahead log, and bytes read "
+        "from disks by the whole machine; medians of all rounds. On a machine that is shared these say more than rates "
+        "do.\n\n" + costs(findings)
     )
     if plots:
         text += "\n## Plots\n\n" + "".join(f"![{title}](plots/{name})\n\n" for name, title in plots)

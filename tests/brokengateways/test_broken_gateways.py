@@ -1,6 +1,6 @@
 """A broken gateway for each invariant is caught, and the honest one is not. A minute; needs PostgreSQL.
 
-`make broken-gateways` plays all of them and shows who was caught by what.
+`python -m brokengateways`, from `tests/`, plays all of them and shows who was caught by what.
 """
 
 from pathlib import Path

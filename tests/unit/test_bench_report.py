@@ -49,7 +49,8 @@ def test_the_table_shows_ours_the_other_and_the_range() -> None:
 
 def test_a_run_keeps_the_profile_and_a_profile_keeps_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path / "RESULTS.md")
-    findings = Findings(lines=[row((2, 1), target=Target(1.0))], costs={"COLLECT: gateway": [Costs(1, 2, 3, 4, 0.5)]})
+    costs = {"COLLECT: gateway": [Costs(1, 2, 3, 4, 5, 0.5)]}
+    findings = Findings(lines=[row((2, 1), target=Target(1.0))], costs=costs)
     report.write_profile("first profile")
     report.write(findings, {"Processors": "2"}, "quick", [("growth.svg", "Growth")])
     report.write_profile("second profile")
@@ -59,7 +60,7 @@ def test_a_run_keeps_the_profile_and_a_profile_keeps_the_run(tmp_path: Path, mon
     assert "first profile" not in text
     assert "Form of the run: full" in text
     assert "quick" not in text
-    assert "| COLLECT: gateway | 1 µs | 2 µs | 3 µs | 6 µs | 4 | 50% |" in text
+    assert "| COLLECT: gateway | 1 µs | 2 µs | 3 µs | 6 µs | 4 | 5 | 50% |" in text
 
 
 def test_a_percentile_is_the_value_that_so_many_do_not_exceed() -> None:
