@@ -17,7 +17,7 @@ from partners import next_tracking_number
 from world import World
 
 from connect_gateway.domain.codes import show_reference
-from connect_gateway.ledger import groups
+from connect_gateway.ledger import events, groups, tasks
 from connect_gateway.ledger.database import _SERVER_SETTINGS
 
 SMALL = {"fence", "client", "sandbox_clock", "schema_migration"}
@@ -126,6 +126,28 @@ async def test_a_group_finds_each_row_by_its_whole_key(world: World, query: str)
     keys = {f"{table}_pkey" for table in ("transaction", "reference", "terminal", "event", "lockout")}
     assert found <= keys | {"shift_pkey", "shift_of_date"}
     assert {"transaction_pkey", "reference_pkey", "terminal_pkey"} <= found
+
+
+_TOLD_LONG_AGO = """
+INSERT INTO event (
+    tracking_number, sequence, event_id, merchant_reference, status, location, occurred_at, state, told_at)
+SELECT 'T-' || n, 1, gen_random_uuid(), 'M-' || n, 'CLAIMED', '0166', now(), 'TOLD', now()
+FROM generate_series(1, 5000) AS n
+"""
+
+
+@pytest.mark.parametrize("query", [events._TOLD, events._LET_GO, events._RETRY, events._REFUSE, tasks._RESEND])
+async def test_an_event_is_found_by_its_key_however_many_wait(world: World, query: str) -> None:
+    """Where nothing waited when the rows were counted, the index of what waits looks shorter than any key."""
+    connection = await asyncpg.connect(world.database_url, server_settings=_SERVER_SETTINGS)
+    try:
+        await connection.execute(_TOLD_LONG_AGO)
+        await connection.execute("ANALYZE event")
+        found = set(indexes(await plan_of(connection, query)))
+    finally:
+        await connection.close()
+    assert found
+    assert found <= {"event_id", "event_pkey"}
 
 
 async def test_a_whole_index_would_be_noticed(world: World) -> None:

@@ -44,8 +44,8 @@ RELAY = (
         "following-event-forgotten",
         "what waits behind an event is never let go",
         "ledger/events.py",
-        "WHERE state = 'BEHIND' AND (tracking_number, sequence) IN",
-        "WHERE state = 'WAITING' AND (tracking_number, sequence) IN",
+        '        await connection.execute(_LET_GO, *columns_of(following, 2), "BEHIND",',
+        '        await connection.execute(_LET_GO, *columns_of(following, 2), "WAITING",',
     ),
     Defect(
         "unreadable-answer-counts",

@@ -95,6 +95,10 @@ async def lease(pool: Pool, limit: int, lease_ms: int) -> list[tuple[Event, int]
     return [(_event_of(row), row["attempts"]) for row in rows]
 
 
+# From here on an event is found by its key. The state that it has to be in is a parameter, since a constant would let
+# the planner go by the index of what waits instead: where nothing waited when the rows were counted that one looks
+# shorter, and while ECMS is away it holds all of them.
+
 # Locked in the same order as an insertion locks them, so that neither waits for the other in a circle.
 _TOLD = """
 WITH locked AS (
@@ -107,7 +111,7 @@ RETURNING event.tracking_number, event.sequence + 1
 """
 _LET_GO = """
 UPDATE event SET state = 'WAITING', due_at = now()
-WHERE state = 'BEHIND' AND (tracking_number, sequence) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
+WHERE state = $3 AND (tracking_number, sequence) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
 """
 
 _CLOSE_TASKS = """
@@ -124,7 +128,7 @@ async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime, *, del
     async def work(connection: Connection) -> None:
         rows = await connection.fetch(_TOLD, event_ids, now, timeout=STATEMENT_TIMEOUT_S)
         following = sorted(tuple(row) for row in rows)
-        await connection.execute(_LET_GO, *columns_of(following, 2), timeout=STATEMENT_TIMEOUT_S)
+        await connection.execute(_LET_GO, *columns_of(following, 2), "BEHIND", timeout=STATEMENT_TIMEOUT_S)
         if delayed:
             subjects = [str(event_id) for event_id in delayed]
             await connection.execute(_CLOSE_TASKS, subjects, now, timeout=STATEMENT_TIMEOUT_S)
@@ -134,17 +138,17 @@ async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime, *, del
 
 _RETRY = """
 UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', last_error = $3
-WHERE event_id = $1 AND state = 'WAITING'
+WHERE event_id = $1 AND state = $4
 """
 
 
 async def note_retry(pool: Pool, event_id: UUID, delay_ms: int, error: str) -> None:
     """The event is to be tried again after the delay."""
     async with connection_of(pool) as connection:
-        await connection.execute(_RETRY, event_id, delay_ms, error, timeout=STATEMENT_TIMEOUT_S)
+        await connection.execute(_RETRY, event_id, delay_ms, error, "WAITING", timeout=STATEMENT_TIMEOUT_S)
 
 
-_REFUSE = "UPDATE event SET state = 'REFUSED', last_error = $2 WHERE event_id = $1 AND state = 'WAITING'"
+_REFUSE = "UPDATE event SET state = 'REFUSED', last_error = $2 WHERE event_id = $1 AND state = $3"
 
 _OPEN_TASK = """
 INSERT INTO task (task_id, kind, subject, detail, opened_at) VALUES ($1, $2, $3, $4, $5)
@@ -156,7 +160,7 @@ async def note_refused(pool: Pool, event: Event, error: str, now: datetime) -> N
     """ECMS will not take the event: it waits, and a person finds it in the work list."""
 
     async def work(connection: Connection) -> None:
-        tag = await connection.execute(_REFUSE, event.event_id, error, timeout=STATEMENT_TIMEOUT_S)
+        tag = await connection.execute(_REFUSE, event.event_id, error, "WAITING", timeout=STATEMENT_TIMEOUT_S)
         if tag == "UPDATE 1":
             detail = f"{event.status} of {event.tracking_number}: {error}"
             await open_task(connection, REFUSED_EVENT, str(event.event_id), detail, now)
