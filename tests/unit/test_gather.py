@@ -140,22 +140,43 @@ async def test_whoever_joins_a_standing_queue_is_told_to_come_back() -> None:
     flush.gate.clear()
     rush = [asyncio.create_task(made.submit(number)) for number in range(20)]
     await begun(flush)
-    made._shedding_since = asyncio.get_running_loop().time()
+    made._shed(asyncio.get_running_loop().time())
     with pytest.raises(Overloaded):
         await made.submit(99)
     flush.gate.set()
     assert await asyncio.gather(*rush) == [2 * number for number in range(20)]
 
 
-async def test_after_a_while_of_shedding_everybody_is_let_in_once_more() -> None:
-    """Groups of 4, shed for no time at all: each look finds the other of the two, as long as the queue stands."""
-    full = []
+async def test_after_a_while_of_shedding_a_whole_group_may_wait_once_more() -> None:
+    """Groups of 4. A queue that stands is cut to 2, looked at with 4, and cut again while 4 come."""
+    allowed = []
 
     async def flush(items: list[int]) -> Sequence[int]:
-        full.append(made.is_full)
+        allowed.append(made._room[made._may_wait])
         return [2 * item for item in items]
 
     made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
-    rush = [asyncio.create_task(made.submit(number)) for number in range(26)]
-    assert await asyncio.gather(*rush) == [2 * number for number in range(26)]
-    assert full == [False, True, False, False, True, False, False]
+    rush = [asyncio.create_task(made.submit(number)) for number in range(27)]
+    assert await asyncio.gather(*rush) == [2 * number for number in range(27)]
+    assert allowed == [100, 2, 4, 2, 4, 2, 4]
+
+
+async def test_what_can_be_served_ends_the_shedding() -> None:
+    """Two come while each group runs, as many as a queue may have that is shed: it goes on until it is looked at."""
+    allowed = []
+    more = [asyncio.create_task(asyncio.sleep(0))]
+
+    async def flush(items: list[int]) -> Sequence[int]:
+        allowed.append(made._room[made._may_wait])
+        if len(allowed) < 8:
+            more.extend(asyncio.create_task(made.submit(number)) for number in (1, 2))
+            await asyncio.sleep(0)
+        return [2 * item for item in items]
+
+    made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
+    made._shed(asyncio.get_running_loop().time())
+    assert await made.submit(21) == 42
+    await made.drain()
+    assert allowed[:3] == [4, 4, 100]
+    assert set(allowed[3:]) == {100}
+    await asyncio.gather(*more)

@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -19,12 +20,17 @@ ANSWER_WITHIN_S = 1.8
 
 _TICK_S = 0.1
 
-SHED_FOR_S = 5.0
-"""Then everybody is let in once more, to see whether there is still too much: refusing costs so much itself that a load
-which could be served is never small enough for one that refuses."""
+SHED_FOR_S = 10.0
+"""Then a whole group may wait for once, to see whether there is still too much: refusing costs so much itself that a
+load which could be served is never small enough for one that refuses."""
 
-_AGAIN_AFTER_S = 0.05
-"""For so long a queue has to stand that was shed a moment ago."""
+
+class _MayWait(Enum):
+    """How many more than the group under way."""
+
+    ALL = "all"
+    HALF_A_GROUP = "half a group"
+    A_GROUP = "a group"
 
 
 class Overloaded(Exception):
@@ -43,7 +49,8 @@ class Gatherer(Generic[Item, Result]):
 
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
     Where every group has been full for `shed_after_s`, no more than half a group may wait, until that much has not come
-    for as long, and for `shed_for_s` at a time; if the queue stands again at once, so it goes on.
+    for as long. Every `shed_for_s` a whole group may wait: if it comes, so it goes on, and if it has not come for
+    `shed_after_s` either, there is no limit any more.
     Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
     ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
     """
@@ -60,16 +67,18 @@ class Gatherer(Generic[Item, Result]):
     ) -> None:
         self._flush = flush
         self._group_limit = group_limit
-        self._room = max(1, group_limit // 2)
-        self._waiting_limit = waiting_limit
         self._answer_within_s = answer_within_s
         self._shed_after_s = shed_after_s
         self._shed_for_s = shed_for_s
-        self._shedding_since: float | None = None
-        self._looking_until = -math.inf
-        """Until when a queue that was shed a moment ago counts as the same one."""
+        self._may_wait = _MayWait.ALL
+        self._room = {
+            _MayWait.ALL: waiting_limit,
+            _MayWait.HALF_A_GROUP: max(1, group_limit // 2),
+            _MayWait.A_GROUP: group_limit,
+        }
+        self._shedding_since = self._shed_until = -math.inf
         self._other_since: float | None = None
-        """Since when the queue has been such as to begin shedding, or to end it."""
+        """Since when the queue has been such that more or fewer should be let wait."""
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._under_way: list[_Waiting[Item, Result]] = []
         self._runner: asyncio.Task[None] | None = None
@@ -93,7 +102,7 @@ class Gatherer(Generic[Item, Result]):
     @property
     def is_full(self) -> bool:
         """Whether an item would be refused just now."""
-        return len(self._waiting) >= (self._waiting_limit if self._shedding_since is None else self._room)
+        return len(self._waiting) >= self._room[self._may_wait]
 
     async def drain(self) -> None:
         """Waits until nothing is waiting or under way."""
@@ -108,7 +117,7 @@ class Gatherer(Generic[Item, Result]):
                 await self._run_group(group)
         finally:
             self._runner = None
-            self._other_since = self._shedding_since = None
+            self._other_since, self._may_wait = None, _MayWait.ALL
             if self._ticking is not None:
                 self._ticking.cancel()
 
@@ -119,20 +128,27 @@ class Gatherer(Generic[Item, Result]):
         if self._shed_after_s is None:
             return
         now, waiting = asyncio.get_running_loop().time(), len(self._waiting)
-        if self._shedding_since is None:
-            stands, after_s = waiting >= self._group_limit, self._shed_after_s
-            if now < self._looking_until:
-                after_s = min(after_s, _AGAIN_AFTER_S)
-            if self._for_so_long(stands, after_s, now):
-                self._shedding_since = now
-        elif now - self._shedding_since >= self._shed_for_s:
-            self._other_since = self._shedding_since = None
-            self._looking_until = now + self._shed_after_s
-        elif self._for_so_long(waiting < self._room, self._shed_after_s, now):
-            self._shedding_since = None
+        is_full = waiting >= self._group_limit
+        if self._may_wait is _MayWait.HALF_A_GROUP:
+            if now - self._shedding_since >= self._shed_for_s:
+                self._may_wait, self._other_since = _MayWait.A_GROUP, None
+            elif self._for_so_long(waiting < self._room[self._may_wait], self._shed_after_s, now):
+                self._may_wait, self._shed_until = _MayWait.ALL, now
+        elif self._may_wait is _MayWait.ALL:
+            # What stands again a moment after it was shed is no rush.
+            was_shed = now - self._shed_until < self._shed_for_s
+            if self._for_so_long(is_full, 0.0 if was_shed else self._shed_after_s, now):
+                self._shed(now)
+        elif is_full:
+            self._shed(now)
+        elif self._for_so_long(not is_full, self._shed_after_s, now):
+            self._may_wait, self._shed_until = _MayWait.ALL, now
+
+    def _shed(self, now: float) -> None:
+        self._may_wait, self._shedding_since, self._other_since = _MayWait.HALF_A_GROUP, now, None
 
     def _for_so_long(self, is_other: bool, seconds: float, now: float) -> bool:
-        """Whether the queue has been other than the present way needs it at each look of so long a time."""
+        """Whether at each look of so long a time the queue has been other than what the present limit is for."""
         if not is_other:
             self._other_since = None
             return False
