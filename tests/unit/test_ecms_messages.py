@@ -13,31 +13,8 @@ from connect_simulators.ecms.messages import (
     StatusEvent,
     parse,
 )
+from connect_simulators.stories import SAMPLE_SHIPMENT
 
-SHIPMENT: dict[str, Any] = {
-    "merchantCode": "001",
-    "merchant": "Merchant A",
-    "mobileNumber": "09123456789",
-    "merchantReference": "AXDY43322222524544",
-    "deliveryLocationId": "0166",
-    "deliveryDate": "2015-08-02 17:55:59",
-    "orderDate": "2015-08-01",
-    "pickupDate": "2015-08-03",
-    "shipping_weight": "0.5",
-    "shipping_length": "12.3",
-    "shipping_width": "12.3",
-    "shipping_height": "12.3",
-    "description": "item description",
-    "amount": "200.00",
-    "paymentType": "COD",
-    "packageType": "For Pickup",
-    "address": {
-        "address1": "xxx xxx xxx xxx xxx",
-        "address2": "xxx xxx xxx xxx xxx",
-        "city": "xxx xxx xxx xxx xxx",
-        "province": "xxx xxx xxx xxx xxx",
-    },
-}
 EVENT: dict[str, Any] = {
     "eventId": "6d0f6a5e-5c55-4f0b-9d0d-3f3f1f6f7c11",
     "trackingNumber": "30310533261428120",
@@ -89,7 +66,7 @@ def _body(sample: dict[str, Any], changes: dict[str, Any]) -> bytes:
     ],
 )
 def test_shipments_that_are_taken(changes: dict[str, Any], amount: int) -> None:
-    assert parse(ShipmentRequest, _body(SHIPMENT, changes)).amount == amount
+    assert parse(ShipmentRequest, _body(SAMPLE_SHIPMENT, changes)).amount == amount
 
 
 @pytest.mark.parametrize(
@@ -129,7 +106,7 @@ def test_shipments_that_are_taken(changes: dict[str, Any], amount: int) -> None:
 )
 def test_shipments_that_cannot_be(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(Refusal) as caught:
-        parse(ShipmentRequest, _body(SHIPMENT, changes))
+        parse(ShipmentRequest, _body(SAMPLE_SHIPMENT, changes))
     assert caught.value.status == 400
     assert field in caught.value.message
 

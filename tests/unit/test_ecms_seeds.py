@@ -17,6 +17,7 @@ from aiohttp import web
 from connect_simulators.ecms.flows import TABLE, Flow, Trigger
 from connect_simulators.ecms.schedule import STAY, ready_for_claiming
 from connect_simulators.ecms.stores import Zone
+from connect_simulators.stories import SAMPLE_SHIPMENT
 from ecms_served import Ecms, gateway, serving, ship
 from papers import barcodes_of, bars_of_pdf
 
@@ -52,31 +53,6 @@ PUBLISHED = [
     *[(Flow.MERCHANT_DELIVERY, *row.split("|")) for row in OUT_AND_BACK.split("\n") if row],
     *[(Flow.DC_PICKUP, *row.split("|")) for row in (OUT_AND_BACK + PICKED_UP).split("\n") if row],
 ]
-
-SAMPLE = {
-    "merchantCode": "001",
-    "merchant": "Merchant A",
-    "mobileNumber": "09123456789",
-    "merchantReference": "AXDY43322222524544",
-    "deliveryLocationId": "0166",
-    "deliveryDate": "2015-08-02 17:55:59",
-    "orderDate": "2015-08-01",
-    "pickupDate": "2015-08-03",
-    "shipping_weight": "0.5",
-    "shipping_length": "12.3",
-    "shipping_width": "12.3",
-    "shipping_height": "12.3",
-    "description": "item description",
-    "amount": "200.00",
-    "paymentType": "COD",
-    "packageType": "For Pickup",
-    "address": {
-        "address1": "xxx xxx xxx xxx xxx",
-        "address2": "xxx xxx xxx xxx xxx",
-        "city": "xxx xxx xxx xxx xxx",
-        "province": "xxx xxx xxx xxx xxx",
-    },
-}
 
 
 @pytest.fixture
@@ -129,7 +105,7 @@ async def test_tokens_are_asked_for_and_refreshed_by_url_parameters_as_published
 
 
 async def test_the_published_request_is_answered_with_number_label_and_claim_code(ecms: Ecms) -> None:
-    status, answer = await ecms.post("shop-a", "/ecms/api/v1/shipments", SAMPLE)
+    status, answer = await ecms.post("shop-a", "/ecms/api/v1/shipments", SAMPLE_SHIPMENT)
     assert status == 200
     assert answer.keys() == {"trackingNumber", "shippingLabel", "claimCode"}
     assert re.fullmatch(r"[0-9]{18}", answer["trackingNumber"])
@@ -141,8 +117,8 @@ async def test_the_published_request_is_answered_with_number_label_and_claim_cod
 
 
 async def test_prepaid_is_an_amount_of_0_and_cod_says_so(ecms: Ecms) -> None:
-    prepaid = {**SAMPLE, "amount": "0", "paymentType": "", "merchantReference": "PREPAID"}
-    for body, payment in ((prepaid, ("PREPAID", "0.00")), (SAMPLE, ("COD", "200.00"))):
+    prepaid = {**SAMPLE_SHIPMENT, "amount": "0", "paymentType": "", "merchantReference": "PREPAID"}
+    for body, payment in ((prepaid, ("PREPAID", "0.00")), (SAMPLE_SHIPMENT, ("COD", "200.00"))):
         _, answer = await ecms.post("shop-a", "/ecms/api/v1/shipments", body)
         _, parcel = await ecms.driven("GET", f"/parcels/{answer['trackingNumber']}")
         assert (parcel["paymentType"], parcel["amount"]) == payment
