@@ -117,6 +117,30 @@ async def test_draining_waits_for_all_that_waits() -> None:
     assert [call.result() for call in calls] == [0, 2, 4]
 
 
+async def test_behind_a_group_the_next_one_has_time_to_grow() -> None:
+    flush = Flushes()
+    made = Gatherer(flush, group_limit=4, waiting_limit=100, pause_s=0.2, pause_until=3)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await made.submit(0) == 0
+    assert loop.time() - began < 0.1, "alone, an item goes at once"
+    two = [asyncio.create_task(made.submit(number)) for number in (1, 2)]
+    await asyncio.wait(two)
+    assert loop.time() - began >= 0.2
+    assert flush.groups == [[0], [1, 2]]
+
+
+async def test_a_pause_ends_where_enough_wait() -> None:
+    flush = Flushes()
+    made = Gatherer(flush, group_limit=4, waiting_limit=100, pause_s=60, pause_until=3)
+    assert await made.submit(0) == 0
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(made.submit(number) for number in (1, 2, 3)))
+        # More than a group: the rest is still enough, and needs no other to come.
+        await asyncio.gather(*(made.submit(number) for number in range(4, 11)))
+    assert flush.groups == [[0], [1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+
+
 async def test_a_rush_is_served_and_a_queue_that_stands_is_cut() -> None:
     """Groups of 4; whatever has been full for 0 s stands."""
     full = []

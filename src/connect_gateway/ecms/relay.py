@@ -28,6 +28,11 @@ _LEASE_MARGIN_MS = 2_000
 """By how much a lease outlasts the longest delivery."""
 
 _LEASE_EVERY_S = 0.02
+_NOTE_EVERY_S = 0.05
+_NOTED_TOGETHER = 32
+"""What ECMS has taken is noted so often, or when so many wait for it: nobody waits for the note, and it costs the
+database four trips, however many it is about."""
+
 _ROOM_PART = 4
 """Nothing is leased before a quarter of what may be under way is free."""
 
@@ -73,7 +78,13 @@ class Relay:
         self._awake = asyncio.Event()
         self._stopping = False
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._told: Gatherer[tuple[UUID, int], bool] = Gatherer(self._note_told, group_limit=512, waiting_limit=65_536)
+        self._told: Gatherer[tuple[UUID, int], bool] = Gatherer(
+            self._note_told,
+            group_limit=512,
+            waiting_limit=65_536,
+            pause_s=_NOTE_EVERY_S,
+            pause_until=_NOTED_TOGETHER,
+        )
 
     @property
     def ecms_is_away(self) -> bool:

@@ -1,9 +1,11 @@
 """Gathering: what arrives while one group runs forms the next one.
 
-No timer is involved: alone, an item goes at once; under load, groups grow by themselves to what a commit can carry.
+Alone, an item goes at once; under load, groups grow by themselves to what a commit can carry. Where nobody waits for an
+item to go, a pause behind each group lets the next one grow.
 """
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -51,6 +53,7 @@ class Gatherer(Generic[Item, Result]):
     Where every group has been full for `shed_after_s`, no more than half a group may wait, until that much has not come
     for as long. Every `shed_for_s` a whole group may wait: if it comes, so it goes on, and if it has not come for
     `shed_after_s` either, there is no limit any more.
+    Behind each group comes a pause of `pause_s`, which ends where `pause_until` items wait.
     Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
     ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
     """
@@ -64,12 +67,17 @@ class Gatherer(Generic[Item, Result]):
         answer_within_s: float | None = None,
         shed_after_s: float | None = None,
         shed_for_s: float = SHED_FOR_S,
+        pause_s: float = 0.0,
+        pause_until: int = 1,
     ) -> None:
         self._flush = flush
         self._group_limit = group_limit
         self._answer_within_s = answer_within_s
         self._shed_after_s = shed_after_s
         self._shed_for_s = shed_for_s
+        self._pause_s = pause_s
+        self._pause_until = pause_until
+        self._enough = asyncio.Event()
         self._may_wait = _MayWait.ALL
         self._room = {
             _MayWait.ALL: waiting_limit,
@@ -94,6 +102,8 @@ class Gatherer(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append(_Waiting(item, future, loop.time() - waited_s))
+        if len(self._waiting) >= self._pause_until:
+            self._enough.set()
         if self._runner is None:
             self._runner = loop.create_task(self._run())
             self._tick()
@@ -115,11 +125,19 @@ class Gatherer(Generic[Item, Result]):
                 self._look_at_the_queue()
                 group = [self._waiting.popleft() for _ in range(min(self._group_limit, len(self._waiting)))]
                 await self._run_group(group)
+                if self._pause_s and len(self._waiting) < self._pause_until:
+                    await self._pause()
         finally:
             self._runner = None
             self._other_since, self._may_wait = None, _MayWait.ALL
             if self._ticking is not None:
                 self._ticking.cancel()
+
+    async def _pause(self) -> None:
+        self._enough.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_s):
+                await self._enough.wait()
 
     def _look_at_the_queue(self) -> None:
         """A rush is served, however many come at once; a queue that stands is not let grow, since whoever joins it
