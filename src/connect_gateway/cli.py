@@ -47,6 +47,9 @@ app.command()(restore)
 app.command()(conformance)
 app.command(name="certify-till")(certify_till)
 
+ExitWith = Annotated[int | None, typer.Option(help="Stop when this inherited file descriptor comes to its end.")]
+Inherited = Annotated[int | None, typer.Option(hidden=True)]
+
 
 @app.command()
 def serve(
@@ -56,20 +59,29 @@ def serve(
     data_dir: DataDir = None,
     port_file: Annotated[Path | None, typer.Option(help="Write the port here once it is listened on.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes behind the port; SIGHUP exchanges them.")] = 1,
-    exit_with_fd: Annotated[
-        int | None, typer.Option(help="Stop when this inherited file descriptor comes to its end.")
-    ] = None,
-    listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
-    ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+    relay_apart: Annotated[
+        bool, typer.Option("--relay-apart", help="Tell ECMS in a process of its own, which no till waits for.")
+    ] = False,
+    exit_with_fd: ExitWith = None,
+    listen_fd: Inherited = None,
+    bell_fd: Inherited = None,
+    ready_fd: Inherited = None,
 ) -> None:
     """Run the gateway. Settings are CONNECT_… variables; without CONNECT_DATABASE_URL it brings its own."""
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     with complete_settings(settings) as complete:
-        if workers > 1:
-            run_workers(complete, workers, exit_with_fd=exit_with_fd, port_file=port_file)
+        if workers > 1 or relay_apart:
+            run_workers(complete, workers, relay_apart=relay_apart, exit_with_fd=exit_with_fd, port_file=port_file)
         else:
-            handed = server.Descriptors(exit_with=exit_with_fd, listen=listen_fd, ready=ready_fd)
+            handed = server.Descriptors(exit_with=exit_with_fd, listen=listen_fd, ready=ready_fd, bell=bell_fd)
             server.run(complete, handed, port_file=port_file)
+
+
+@app.command(hidden=True)
+def relay(*, exit_with_fd: ExitWith = None, bell_fd: Inherited = None, ready_fd: Inherited = None) -> None:
+    """What `serve --relay-apart` starts beside its gateways."""
+    with complete_settings(read_settings()) as complete:
+        server.run_relay(complete, server.Descriptors(exit_with=exit_with_fd, ready=ready_fd, bell=bell_fd))
 
 
 @app.command()

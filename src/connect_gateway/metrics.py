@@ -104,12 +104,15 @@ class Metrics:
         self._delivery_taken += seconds
         self._enter_soon()
 
-    def backlog(self, waiting: int, refused: int, open_tasks: int, *, ecms_away: bool) -> None:
+    def ecms_is_away(self, *, away: bool) -> None:
+        """Whether this process's breaker is open."""
+        self._ecms_away.set(int(away))
+
+    def backlog(self, waiting: int, refused: int, open_tasks: int) -> None:
         """How the road to ECMS looks at this moment."""
         self._events.labels("waiting").set(waiting)
         self._events.labels("refused").set(refused)
         self._tasks.set(open_tasks)
-        self._ecms_away.set(int(ecms_away))
 
     def page(self) -> bytes:
         """The page that Prometheus reads."""

@@ -1,4 +1,4 @@
-"""One gateway process: its parts put together, started, and stopped without dropping anybody."""
+"""One gateway process: its parts put together, started, and stopped without dropping anybody; or a relay alone."""
 
 import asyncio
 import contextlib
@@ -6,10 +6,11 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -20,7 +21,7 @@ from aiohttp import web
 from connect_gateway import crashpoints, logs, openapi
 from connect_gateway.clock import Clock, SettableClock, SystemClock
 from connect_gateway.ecms.client import EcmsClient
-from connect_gateway.ecms.relay import Relay
+from connect_gateway.ecms.relay import Relay, ring
 from connect_gateway.edges import answers
 from connect_gateway.edges.disputes import DisputeEdge
 from connect_gateway.edges.documentation import DocumentationEdge
@@ -63,7 +64,12 @@ class Descriptors:
     listen: int | None = None
     """A socket that listens already, instead of one of our own; others may take connections from it too."""
     ready: int | None = None
-    """Gets a byte once this process takes connections."""
+    """Gets a byte once this process does its work."""
+    bell: int | None = None
+    """A pipe to a relay in a process of its own: its writing end in a gateway, which then has no relay itself."""
+
+
+_NOTHING = Descriptors()
 
 
 def run(settings: Settings, handed: Descriptors, *, port_file: Path | None = None) -> None:
@@ -72,33 +78,78 @@ def run(settings: Settings, handed: Descriptors, *, port_file: Path | None = Non
     The settings name a database and keys; KeysError where they do not. `port_file` gets the port once the gateway
     listens.
     """
+    _run(settings, _serve(settings, handed, port_file))
+
+
+def run_relay(settings: Settings, handed: Descriptors) -> None:
+    """Tells ECMS what the gateways on this database commit, until SIGTERM or SIGINT, or until the parent has died.
+
+    Of what it is handed it takes the bell's reading end; whoever does not ring is found a second later.
+    """
+    _run(settings, _relay_alone(settings, handed))
+
+
+def _run(settings: Settings, work: Coroutine[None, None, None]) -> None:
     logs.configure(settings.log_level)
     crashpoints.arm(sandbox=settings.sandbox)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, handed, port_file))
+        runner.run(work)
 
 
 async def _serve(settings: Settings, handed: Descriptors, port_file: Path | None) -> None:
+    stop = _stop_signal(handed)
+    if settings.keys_file is None:
+        raise KeysError("CONNECT_KEYS_FILE is needed: every gateway on one database has the same keys")
+    async with serving(settings, _database_url(settings), settings.keys_file, handed) as port:
+        _spare_the_collector()
+        _log.info("listening", host=settings.host, port=port)
+        if port_file is not None:
+            port_file.write_text(str(port))
+        _say_ready(handed)
+        await stop.wait()
+        _log.info("stopping")
+    _log.info("stopped")
+
+
+async def _relay_alone(settings: Settings, handed: Descriptors) -> None:
+    stop = _stop_signal(handed)
+    pool, clock = await _opened(settings, _database_url(settings))
+    ecms = _ecms_client(settings)
+    relay = _relay(settings, pool, ecms, clock, Metrics())
+    if handed.bell is not None:
+        relay.wake_by(handed.bell)
+    relaying = asyncio.create_task(relay.run())
+    _spare_the_collector()
+    _say_ready(handed)
+    try:
+        await stop.wait()
+    finally:
+        await relay.stop()
+        await asyncio.wait({relaying})
+        await ecms.close()
+        await _close(pool)
+
+
+def _database_url(settings: Settings) -> str:
+    assert settings.database_url is not None, "the command has completed the settings"
+    return settings.database_url.get_secret_value()
+
+
+def _stop_signal(handed: Descriptors) -> asyncio.Event:
+    """Is set by SIGTERM, SIGINT, or the parent's death."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if handed.exit_with is not None:
         _watch_parent(handed.exit_with, stop)
-    if settings.database_url is None or settings.keys_file is None:
-        raise KeysError("CONNECT_KEYS_FILE is needed: every gateway on one database has the same keys")
-    database_url = settings.database_url.get_secret_value()
-    async with serving(settings, database_url, settings.keys_file, listen_fd=handed.listen) as port:
-        _spare_the_collector()
-        _log.info("listening", host=settings.host, port=port)
-        if port_file is not None:
-            port_file.write_text(str(port))
-        if handed.ready is not None:
-            os.write(handed.ready, b"1")
-            os.close(handed.ready)
-        await stop.wait()
-        _log.info("stopping")
-    _log.info("stopped")
+    return stop
+
+
+def _say_ready(handed: Descriptors) -> None:
+    if handed.ready is not None:
+        os.write(handed.ready, b"1")
+        os.close(handed.ready)
 
 
 def _spare_the_collector() -> None:
@@ -126,25 +177,35 @@ def _watch_parent(descriptor: int, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, database_url: str, keys_file: Path, *, listen_fd: int | None = None
+    settings: Settings, database_url: str, keys_file: Path, handed: Descriptors = _NOTHING
 ) -> AsyncIterator[int]:
-    """A gateway that listens and relays, for as long as the context lasts; yields its port."""
+    """A gateway that listens, and relays unless another process does, for as long as the context lasts.
+
+    Yields its port.
+    """
     keys = load_keys(keys_file)
     pool, clock = await _opened(settings, database_url)
-    gateway = _assemble(settings, pool, keys, clock)
+    ecms, metrics = _ecms_client(settings), Metrics()
+    relay: Relay | None = None
+    if handed.bell is None:
+        relay = _relay(settings, pool, ecms, clock, metrics)
+        wake: Callable[[], None] = relay.wake
+    else:
+        wake = partial(ring, handed.bell)
+    gateway = _assemble(settings, keys, pool=pool, clock=clock, metrics=metrics, ecms=ecms, wake_relay=wake)
     runner = Runner(_application(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
     await runner.setup()
-    relaying = asyncio.create_task(gateway.relay.run())
+    relaying = set() if relay is None else {asyncio.create_task(relay.run())}
     looking_after = asyncio.create_task(_look_after(gateway, timedelta(days=settings.mobile_days)))
     try:
         site: web.BaseSite
-        if listen_fd is None:
+        if handed.listen is None:
             site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         else:
-            site = web.SockSite(runner, socket.socket(fileno=listen_fd), backlog=1024)
+            site = web.SockSite(runner, socket.socket(fileno=handed.listen), backlog=1024)
         await site.start()
         yield runner.addresses[0][1]
-        if listen_fd is not None:
+        if handed.listen is not None:
             # Somebody else takes the next connections from this socket; those that are here already get to ask.
             await site.stop()
             gateway.leaving = True
@@ -154,13 +215,18 @@ async def serving(
         await runner.cleanup()
         await gateway.counter.drain()
         await gateway.tokens.stop()
-        await gateway.relay.stop()
+        if relay is not None:
+            await relay.stop()
         looking_after.cancel()
-        await asyncio.wait({relaying, looking_after})
-        await gateway.ecms.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(pool.close(), 5)
-        pool.terminate()
+        await asyncio.wait({*relaying, looking_after})
+        await ecms.close()
+        await _close(pool)
+
+
+async def _close(pool: Pool) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(pool.close(), 5)
+    pool.terminate()
 
 
 async def _opened(settings: Settings, database_url: str) -> tuple[Pool, Clock]:
@@ -177,35 +243,48 @@ async def _opened(settings: Settings, database_url: str) -> tuple[Pool, Clock]:
             await asyncio.sleep(_DATABASE_RETRY_S)
 
 
-def _assemble(settings: Settings, pool: Pool, keys: Keys, clock: Clock) -> Gateway:
-    metrics = Metrics()
-    timeout_s = settings.ecms_timeout_ms / 1000
+def _ecms_client(settings: Settings) -> EcmsClient:
     secret = settings.ecms_client_secret
-    ecms = EcmsClient(
+    return EcmsClient(
         settings.ecms_url,
         settings.ecms_client_id,
         "" if secret is None else secret.get_secret_value(),
-        timeout_s=timeout_s,
+        timeout_s=settings.ecms_timeout_ms / 1000,
         connections=settings.relay_concurrency + 32,
     )
-    relay = Relay(
+
+
+def _relay(settings: Settings, pool: Pool, ecms: EcmsClient, clock: Clock, metrics: Metrics) -> Relay:
+    return Relay(
         pool,
         ecms,
         clock,
         metrics,
         concurrency=settings.relay_concurrency,
         # One attempt may have to fetch a token first, which is an attempt of its own.
-        delivery_timeout_s=2 * timeout_s,
+        delivery_timeout_s=2 * settings.ecms_timeout_ms / 1000,
     )
+
+
+def _assemble(
+    settings: Settings,
+    keys: Keys,
+    *,
+    pool: Pool,
+    clock: Clock,
+    metrics: Metrics,
+    ecms: EcmsClient,
+    wake_relay: Callable[[], None],
+) -> Gateway:
     return Gateway(
         clock=clock,
         pool=pool,
         keys=keys,
-        counter=Counter(pool, clock, answers.answer_with(keys), relay.wake),
+        counter=Counter(pool, clock, answers.answer_with(keys), wake_relay),
         lookups=Lookups(pool),
         tokens=TokenChecks(pool),
         ecms=ecms,
-        relay=relay,
+        wake_relay=wake_relay,
         metrics=metrics,
         sandbox=settings.sandbox,
         stand_in=settings.stand_in_limits(),

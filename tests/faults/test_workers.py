@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 import aiohttp
 import psutil
 import pytest
+from partners import Ecms, EcmsServer, Till
+from world import SECRET, add_client
 
 from connect_gateway.keys import generate_keys_file
 
@@ -29,8 +32,9 @@ class Served:
     process: asyncio.subprocess.Process
     url: str
 
-    def workers(self) -> set[int]:
-        return {child.pid for child in psutil.Process(self.process.pid).children()}
+    def workers(self, command: str = "serve") -> set[int]:
+        children = psutil.Process(self.process.pid).children()
+        return {child.pid for child in children if command in child.cmdline()}
 
     async def ask(self, path: str = "/healthz") -> str:
         connector = aiohttp.TCPConnector(force_close=True)
@@ -53,13 +57,16 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(database_url: str, home: Path, count: int) -> AsyncIterator[Served]:
+async def serving(
+    database_url: str, home: Path, count: int, *options: str, ecms_url: str = "http://127.0.0.1:9"
+) -> AsyncIterator[Served]:
     keys = home / "keys.json"
     generate_keys_file(keys)
     environment = os.environ | {
         "CONNECT_DATABASE_URL": database_url,
         "CONNECT_KEYS_FILE": str(keys),
-        "CONNECT_ECMS_URL": "http://127.0.0.1:9",
+        "CONNECT_ECMS_URL": ecms_url,
+        "CONNECT_ECMS_CLIENT_SECRET": "of no matter",
         "CONNECT_DATA_DIR": str(home),
     }
     port_file = home / "port"
@@ -68,6 +75,7 @@ async def serving(database_url: str, home: Path, count: int) -> AsyncIterator[Se
         sys.executable,
         *("-P", "-m", "connect_gateway", "serve", "--port=0", f"--port-file={port_file}", f"--workers={count}"),
         f"--exit-with-fd={read}",
+        *options,
         env=environment,
         pass_fds=[read],
         stderr=asyncio.subprocess.PIPE,
@@ -133,3 +141,49 @@ async def test_workers_are_exchanged_and_nobody_is_refused(served: Served) -> No
         stop.set()
     assert answered > 20
     assert served.process.returncode is None
+
+
+async def test_a_relay_apart_is_woken_by_its_gateways_and_replaced_when_it_dies(
+    database_url: str, ecms_server: EcmsServer, tmp_path: Path
+) -> None:
+    await add_client(database_url, "till", "pos", "0166", 1)
+    await add_client(database_url, "ecms", "ecms", None, None)
+    async with (
+        serving(database_url, tmp_path, 2, "--relay-apart", ecms_url=ecms_server.url) as served,
+        aiohttp.ClientSession() as session,
+    ):
+        till, ecms = Till(session, served.url, "till", SECRET), Ecms(session, served.url, "ecms", SECRET)
+        await till.log_in()
+        await ecms.log_in()
+        assert len(served.workers()) == 2
+        (relay,) = served.workers("relay")
+
+        async def sell() -> None:
+            reply = await till.collect(await ecms.ship_to_store())
+            assert reply.status == 201, reply.raw
+
+        async def told(count: int) -> None:
+            async with asyncio.timeout(20):
+                while len(ecms_server.events) < count:
+                    await asyncio.sleep(0.02)
+
+        async def counted(count: int) -> None:
+            async with asyncio.timeout(20):
+                while f'connect_deliveries_total{{result="told"}} {count}.0' not in await served.ask("/metrics"):
+                    pass
+
+        began = time.monotonic()
+        for count in range(1, 6):
+            await sell()
+            await told(count)
+        # By itself it would look again a second after the one before was told.
+        assert time.monotonic() - began < 3
+        await counted(5)
+        os.kill(relay, signal.SIGSTOP)
+        await sell()
+        os.kill(relay, signal.SIGKILL)
+        await told(6)
+        assert served.workers("relay") != {relay}
+        await counted(6)
+        served.process.terminate()
+    assert len({event["eventId"] for event in ecms_server.events}) == 6

@@ -2,10 +2,13 @@
 
 It leases the first waiting event of each parcel, sends it, and notes what became of it: told, to be tried again, or
 refused and left to a person. A relay that dies loses its leases a little after its deliveries would have ended, and
-another one sends again, which ECMS knows by the event id. Any number of relays may run.
+another one sends again, which ECMS knows by the event id. Any number of relays may run, beside tills or in a process of
+their own, which those that commit events wake through a pipe.
 """
 
 import asyncio
+import contextlib
+import os
 import random
 import time
 from collections.abc import Sequence
@@ -52,6 +55,14 @@ class RelayMetrics(Protocol):
 
     def delivered(self, result: str, seconds: float) -> None: ...
 
+    def ecms_is_away(self, *, away: bool) -> None: ...
+
+
+def ring(descriptor: int) -> None:
+    """Wakes the relay at the reading end of a pipe. A full one holds more than enough to wake it."""
+    with contextlib.suppress(BlockingIOError):
+        os.write(descriptor, b"!")
+
 
 class Relay:
     """One process's relay; `wake` tells it that something was committed."""
@@ -86,19 +97,28 @@ class Relay:
             pause_until=_NOTED_TOGETHER,
         )
 
-    @property
-    def ecms_is_away(self) -> bool:
-        """Whether the breaker is open."""
-        return self._breaker.is_open
-
     def wake(self) -> None:
         """Something may have to be sent."""
         self._awake.set()
+
+    def wake_by(self, descriptor: int) -> None:
+        """From now on, whoever rings at the other end of this pipe wakes the relay."""
+        loop = asyncio.get_running_loop()
+
+        def rung() -> None:
+            with contextlib.suppress(BlockingIOError):  # another relay at the same end was quicker
+                if not os.read(descriptor, 65_536):
+                    loop.remove_reader(descriptor)
+            self.wake()
+
+        os.set_blocking(descriptor, False)
+        loop.add_reader(descriptor, rung)
 
     async def run(self) -> None:
         """Relays until `stop`; a database that goes away is waited for."""
         while not self._stopping:
             self._awake.clear()
+            self._metrics.ecms_is_away(away=self._breaker.is_open)
             pause = POLL_S
             try:
                 pause = await self._send_what_is_due()

@@ -1,6 +1,7 @@
 """What every edge needs, made once for each process."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,6 @@ from aiohttp import web
 from connect_gateway.clock import Clock
 from connect_gateway.domain.manifests import Limits
 from connect_gateway.ecms.client import EcmsClient
-from connect_gateway.ecms.relay import Relay
 from connect_gateway.edges.problems import Problem
 from connect_gateway.keys import Keys
 from connect_gateway.ledger.clients import Client, TokenChecks
@@ -32,7 +32,9 @@ class Gateway:
     lookups: Lookups
     tokens: TokenChecks
     ecms: EcmsClient
-    relay: Relay
+    wake_relay: Callable[[], None]
+    """To be called once something was committed that ECMS is to hear."""
+
     metrics: Metrics
     sandbox: bool
     stand_in: Limits

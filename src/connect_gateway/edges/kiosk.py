@@ -168,7 +168,7 @@ class KioskEdge:
             reference = await returns.dispense(self._gateway.pool, asked, new, client.store_id or NO_STORE, now)
         except Conflict as conflict:
             raise _ecms_unavailable(f"ECMS's answer contradicts the ledger: {conflict}") from conflict
-        self._gateway.relay.wake()
+        self._gateway.wake_relay()
         return _still_good(reference, now)
 
     async def show(self, request: web.Request) -> web.Response:

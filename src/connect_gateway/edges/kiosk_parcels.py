@@ -69,7 +69,7 @@ class KioskParcelsEdge:
         found = await dropoffs.print_label(self._gateway.pool, booking, client.store_id or NO_STORE, now)
         if found is None:
             raise await self._unknown(client, "unknown-booking", "no drop-off was booked under this reference")
-        self._gateway.relay.wake()
+        self._gateway.wake_relay()
         closed = _CLOSED.get(found.reference.state_at(now))
         if closed is not None:
             raise Problem(*closed, _NO_LABEL)

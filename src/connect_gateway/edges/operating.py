@@ -67,9 +67,7 @@ class OperatingEdge:
         except Unavailable:
             # The page tells of the requests even while the database is away; the gauges keep what was known.
             return self._page()
-        self._gateway.metrics.backlog(
-            waiting["WAITING"], waiting["REFUSED"], open_tasks, ecms_away=self._gateway.relay.ecms_is_away
-        )
+        self._gateway.metrics.backlog(waiting["WAITING"], waiting["REFUSED"], open_tasks)
         return self._page()
 
     def _page(self) -> web.Response:
@@ -101,7 +99,7 @@ class OperatingEdge:
         if not closed:
             raise Problem("task-not-closable", "the task is closed already, or is not ended in this way")
         if resend:
-            gateway.relay.wake()
+            gateway.wake_relay()
         return json_response(_task_body(task))
 
     async def set_clock(self, request: web.Request) -> web.Response:
