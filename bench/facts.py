@@ -22,7 +22,8 @@ def machine(ground: Ground) -> dict[str, str]:
         "System": f"{platform.system()} {platform.release().split('-')[0]}",
         "Database's disk": f"{file_system(ground.home)}, {_fdatasync_ms(ground.home):.2f} ms for 8 kB with fdatasync",
         "Python": platform.python_version(),
-        "PostgreSQL": "18 (embedded), fsync, synchronous_commit and full_page_writes on",
+        "PostgreSQL": "18 (embedded), fsync, synchronous_commit and full_page_writes on; "
+        f"huge pages {ground.huge_pages}",
         "Node.js": _first_line(["node", "--version"]),
         "wrk": _first_line(["wrk", "--version"]),
         "Busy with other things when the run began": f"load average {os.getloadavg()[0]:.1f}",

@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import psutil
 
+from bench import hugepages
 from bench.errors import BenchError
 from bench.show import Show
 from bench.stock import Database, Records, Stock, collect_request, lookup_request, tokens, write_records
@@ -42,6 +43,9 @@ _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _SHARE_OF_MEMORY = 3
 """A third of the machine's memory is PostgreSQL's own, as on a server that runs little else."""
 
+_ROOM_BESIDE_BUFFERS = 20
+"""A twentieth more, for what PostgreSQL shares beside its buffers."""
+
 _READ_BY_A_SALE = """
 SELECT oid::regclass::text FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND (relkind = 'i' OR oid IN ('reference'::regclass, 'terminal'::regclass))
@@ -56,6 +60,8 @@ class Ground:
         self.home = home
         self.postgres = postgres
         self.keys_file = home / "keys.json"
+        self.huge_pages = "unknown"
+        """`on` where the server's memory is in them."""
         self._admin = admin
         self._show = show
         self._stocks: dict[tuple[int, int], Stock] = {}
@@ -214,26 +220,26 @@ async def open_ground(show: Show, *, preload: str | None = None) -> AsyncIterato
     async with temporary_home("connect-bench") as home:
         if file_system(home) in _IN_MEMORY:
             raise BenchError("TMPDIR lies in memory, where durability costs nothing; point it to a disk")
+        memory = psutil.virtual_memory().total // _SHARE_OF_MEMORY
         settings = {
-            "shared_buffers": f"{psutil.virtual_memory().total // _SHARE_OF_MEMORY // 2**20}MB",
+            "shared_buffers": f"{memory // 2**20}MB",
             # Checkpoints come when they are ordered.
             "max_wal_size": "8GB",
             "checkpoint_timeout": "1h",
         }
         if preload is not None:
             settings["shared_preload_libraries"] = preload
-        postgres = EmbeddedPostgres(home / "postgres", settings=settings)
-        await postgres.start()
-        try:
-            admin = await _administrator(home, postgres)
-            await _cheapen_log_ins(admin, postgres)
-            generate_keys_file(home / "keys.json")
-            try:
-                yield Ground(home, postgres, admin, show)
-            finally:
-                await admin.close()
-        finally:
-            await postgres.stop()
+        with hugepages.reserved(memory + memory // _ROOM_BESIDE_BUFFERS):
+            async with EmbeddedPostgres(home / "postgres", settings=settings) as postgres:
+                admin = await _administrator(home, postgres)
+                await _cheapen_log_ins(admin, postgres)
+                generate_keys_file(home / "keys.json")
+                try:
+                    ground = Ground(home, postgres, admin, show)
+                    ground.huge_pages = await admin.fetchval("SHOW huge_pages_status")
+                    yield ground
+                finally:
+                    await admin.close()
 
 
 async def _administrator(home: Path, postgres: EmbeddedPostgres, database: str = "postgres") -> Connection:

@@ -88,7 +88,7 @@ async def profile(plan: Plan, console: Console) -> None:
             async with (
                 sides.ecms_stub(ground, ECMS_DELAY_MS) as stub,
                 database_of(bench, stock) as database,
-                sides.gateway(ground, database, stub) as served,
+                sides.gateway(ground, database, stub, relay_apart=True) as served,
             ):
                 side = _steadily(served, database, collects)
                 found.append(await _profile_one(bench, spy, side, served, database))
@@ -154,6 +154,7 @@ async def _spy(ground: Ground, spy: str, side: Side, pid: int, seconds: int) -> 
         spy,
         "record",
         f"--pid={pid}",
+        "--subprocesses",
         "--format=raw",
         f"--rate={_SAMPLES_A_SECOND}",
         f"--duration={max(1, seconds - 1)}",

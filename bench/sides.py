@@ -34,7 +34,7 @@ class Served:
 
 @asynccontextmanager
 async def gateway(
-    ground: Ground, database: Database, ecms: Served | None, *, workers: int = 1
+    ground: Ground, database: Database, ecms: Served | None, *, workers: int = 1, relay_apart: bool = False
 ) -> AsyncIterator[Served]:
     """A gateway with its own settings' defaults. Without an ECMS it finds nobody at that address."""
     log, port_file = _files(ground, "gateway")
@@ -49,6 +49,8 @@ async def gateway(
     }
     command = python("connect_gateway", "serve", "--port=0", f"--port-file={port_file}", "--exit-with-fd=0")
     command.append(f"--workers={workers}")
+    if relay_apart:
+        command.append("--relay-apart")
     async with child(command, log, environment) as process:
         yield Served(await port_from(port_file, process, log), process.pid)
 
