@@ -79,6 +79,8 @@ async def tap(page: Page, name: str, then: str | None = None) -> None:
     await page.get_by_role("link", name=name).or_(page.get_by_role("button", name=name)).first.tap()
     if then is not None:
         await expect(page.get_by_role("heading", level=1)).to_have_text(then)
+        # A screen is there before its script is, and what a scanner types in between nobody hears.
+        await page.wait_for_load_state()
 
 
 async def type_on_screen(page: Page, text: str) -> None:
