@@ -1,5 +1,6 @@
 """Huge pages of a measurement: only what is missing is reserved, and all of it given back. Milliseconds."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,17 @@ def system(monkeypatch: pytest.MonkeyPatch, home: Path, *, count: int, free: int
 
 def test_what_is_missing_is_reserved_and_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     here = system(monkeypatch, tmp_path, count=10, free=3)
-    with pytest.raises(InterruptedError), hugepages.reserved(15 * _MIB):
+    with hugepages.reserved(15 * _MIB):
         assert here.count == 15  # 8 pages hold it, of which 3 are free
-        raise InterruptedError
     assert here.count == 10
+
+
+def test_they_are_given_back_after_a_failure_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = system(monkeypatch, tmp_path, count=0, free=0)
+    with contextlib.suppress(InterruptedError), hugepages.reserved(_MIB):
+        assert here.count == 1
+        raise InterruptedError
+    assert here.count == 0
 
 
 def test_what_is_there_already_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
