@@ -104,6 +104,7 @@ async def test_a_day_that_agrees_has_no_break(world: World) -> None:
     sold, voided = [await sell(world) for _ in range(2)]
     await world.till.reverse(voided)
     await world.told(3)
+    await world.noted()
     await close(world, "200.00", [line(sold), line(voided, state="REVERSED")])
 
     async with ecms_answers(world) as url, Inquiry(url) as history:
@@ -160,6 +161,7 @@ async def test_every_break_between_till_and_ledger_is_named_once(world: World) -
 async def test_what_has_come_right_leaves_the_work_list_and_what_a_person_closed_stays_closed(world: World) -> None:
     unsent, wrong = await sell(world), str(uuid.uuid4())
     await world.told(1)
+    await world.noted()
     await close(world, "0.00", [line(unsent, state="REVERSED"), line(wrong)])
     await compare(world)
     first = await tasks(world)
@@ -169,6 +171,7 @@ async def test_what_has_come_right_leaves_the_work_list_and_what_a_person_closed
     assert (await world.admin.call("POST", f"/admin/v1/tasks/{looked_after}/close")).status == 200
     await world.till.reverse(unsent, "TIMEOUT")
     await world.told(2)
+    await world.noted()
 
     report = await compare(world)
 
@@ -216,6 +219,7 @@ async def test_what_ecms_has_lost_is_told_again_where_that_is_sure(world: World)
     for transaction_id in (both, first_of_two):
         await world.till.reverse(transaction_id)
     await world.told(6)
+    await world.noted()
     lines = [line(lost), line(unknown), line(both, state="REVERSED"), line(first_of_two, state="REVERSED")]
     await close(world, "400.00", lines)
     without = {event_id(one) for one in (lost, both, first_of_two, unknown)} | {event_id(both, reversal=True)}
@@ -265,6 +269,7 @@ async def test_what_ecms_has_already_is_not_told_for_ever(world: World) -> None:
 async def test_every_break_with_ecms_is_named_and_a_file_cures_nothing(world: World, tmp_path: Path) -> None:
     lost, twice, other = [await sell(world) for _ in range(3)]
     await world.told(3)
+    await world.noted()
     await close(world, "600.00", [line(one) for one in (lost, twice, other)])
     parcels = [await parcel_of(world, one) for one in (lost, twice, other)]
     strange, repeat = str(uuid.uuid4()), {"trackingNumber": parcels[1], "applied": True, "source": "counter"}
@@ -295,6 +300,7 @@ async def test_an_event_that_is_not_there_or_says_something_else_is_named(world:
     missing, differs, undone = [await sell(world) for _ in range(3)]
     await world.till.reverse(undone)
     await world.told(4)
+    await world.noted()
     await close(world, "400.00", [line(missing), line(differs), line(undone, state="REVERSED")])
     connection = await asyncpg.connect(world.database_url)
     await connection.execute("DELETE FROM event WHERE event_id = $1", uuid.UUID(event_id(missing)))
@@ -315,6 +321,7 @@ async def test_an_event_that_is_not_there_or_says_something_else_is_named(world:
 async def test_an_ecms_that_cannot_be_asked_is_said_to_be_away(world: World) -> None:
     sold = await sell(world)
     await world.told(1)
+    await world.noted()
     await close(world, "200.00", [line(sold)])
     async with Inquiry("http://127.0.0.1:9") as history:
         report = await compare(world, history)
@@ -324,6 +331,7 @@ async def test_an_ecms_that_cannot_be_asked_is_said_to_be_away(world: World) -> 
 async def test_the_command_reports_and_exits_by_what_it_found(world: World) -> None:
     sold = await sell(world)
     await world.told(1)
+    await world.noted()
     await close(world, "100.00", [line(sold)])
     environment = os.environ | {
         "CONNECT_DATABASE_URL": world.database_url,
