@@ -25,6 +25,7 @@ from playwright.async_api import BrowserContext, expect
 from connect_gateway.clock import PHILIPPINE_TIME
 
 ORDER = "ROAD-2026-0001"
+DROPPED_OFF_ORDER = "ROAD-2026-0002"
 
 
 class Merchant:
@@ -40,11 +41,15 @@ class Merchant:
         self.told.put_nowait(json.loads(body))
         return web.Response()
 
-    async def hears(self, status: str) -> dict[str, Any]:
+    async def hears(self, status: str, order: str) -> dict[str, Any]:
+        """The next thing it is told of this status and order.
+
+        What the sandbox begins with reaches ECMS once the sandbox is ready, so it may be among what the shop hears.
+        """
         async with asyncio.timeout(30):
             while True:
                 told = await self.told.get()
-                if told["status"] == status:
+                if (told["status"], told["merchantReference"]) == (status, order):
                     return told
 
 
@@ -63,7 +68,7 @@ async def test_from_the_kiosk_to_the_counter_to_the_merchant_and_the_trucker(
     ):
         await the_merchant_allows_the_return(sandbox.facts, session, merchant, str(shop.make_url("/")))
         code = await the_customer_gets_a_code(window, sandbox.facts["pages"]["kiosk"])
-        tracking_number = (await merchant.hears("FOR RETURN"))["trackingNumber"]
+        tracking_number = (await merchant.hears("FOR RETURN", ORDER))["trackingNumber"]
 
         client = sandbox.facts["clients"]["pos"]
         till = Till(session, sandbox.facts["gateway"], client["clientId"], client["clientSecret"])
@@ -74,18 +79,18 @@ async def test_from_the_kiosk_to_the_counter_to_the_merchant_and_the_trucker(
         receipt = await till.call("GET", f"/pos/v1/receipts/{taken.json['receipt']['number']}")
         assert code in "\n".join(receipt.json["text"])
 
-        returned = await merchant.hears("RETURNED")
-        assert (returned["merchantReference"], returned["location"]) == (ORDER, "0166")
+        returned = await merchant.hears("RETURNED", ORDER)
+        assert (returned["trackingNumber"], returned["location"]) == (tracking_number, "0166")
         await ecms.advance(tracking_number, "FOR PULL OUT")
         applied = [event["status"] for event in await ecms.history(tracking_number) if event["applied"]]
         assert applied[-3:] == ["FOR RETURN", "RETURNED", "FOR PULL OUT"]
-        await merchant.hears("FOR PULL OUT")
+        await merchant.hears("FOR PULL OUT", ORDER)
         assert tracking_number in await the_truckers_list(sandbox.facts, session)
         await ecms_shows_it(window, sandbox.facts["pages"]["ecms"], tracking_number)
 
         booked = await the_seller_books(sandbox.facts)
         await the_seller_prints_the_label(window, sandbox.facts["pages"]["kiosk"], booked["bookingReference"])
-        assert (await merchant.hears("FOR DROP OFF"))["trackingNumber"] == booked["trackingNumber"]
+        assert (await merchant.hears("FOR DROP OFF", DROPPED_OFF_ORDER))["trackingNumber"] == booked["trackingNumber"]
 
 
 async def the_merchant_allows_the_return(
@@ -122,7 +127,7 @@ async def the_seller_books(facts: dict[str, Any]) -> dict[str, Any]:
     body = {
         "merchantCode": "001",
         "mobileNumber": "09123456789",
-        "merchantReference": "ROAD-2026-0002",
+        "merchantReference": DROPPED_OFF_ORDER,
         "shipping_weight": "0.5",
         "shipping_length": "12.3",
         "shipping_width": "12.3",
