@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -68,6 +69,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=tuple(ROWS), metavar="ROW", help=", ".join(ROWS))
     asked = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # Like Ctrl-C: what was started is stopped, and what was reserved is given back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     plan = QUICK if asked.quick else FULL
     try:

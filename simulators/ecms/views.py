@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..formats import show_reference
 from ..wire import PHILIPPINE_TIME, format_amount
 from .flows import END_STATES, Flow, State, has_ended, moves
 from .parcels import Parcel, known_parcel, parcel_of
@@ -167,7 +168,7 @@ def show_parcel(connection: sqlite3.Connection, tracking_number: str) -> dict[st
 
 def show_code(code: str | None) -> str | None:
     """A reference as people read it, `XXXX-XXXX-XXXX`."""
-    return None if code is None else f"{code[:4]}-{code[4:8]}-{code[8:]}"
+    return None if code is None else show_reference(code)
 
 
 def _summary(parcel: Parcel, *, told: bool) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class Descriptors:
     ready: int | None = None
     """Gets a byte once this process does its work."""
     bell: int | None = None
-    """A pipe to a relay in a process of its own: its writing end in a gateway, which then has no relay itself."""
+    """A pipe to a relay in a process of its own: its writing end in a gateway, which then has no relay itself, and its
+    reading end in the relay."""
 
 
 _NOTHING = Descriptors()
@@ -75,7 +76,7 @@ _NOTHING = Descriptors()
 def run(settings: Settings, handed: Descriptors, *, port_file: Path | None = None) -> None:
     """Serves until SIGTERM or SIGINT, or until the parent has died.
 
-    The settings name a database and keys; KeysError where they do not. `port_file` gets the port once the gateway
+    The settings name a database, and keys: KeysError where they do not. `port_file` gets the port once the gateway
     listens.
     """
     _run(settings, _serve(settings, handed, port_file))

@@ -123,7 +123,6 @@ async def test_behind_a_group_the_next_one_has_time_to_grow() -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     assert await made.submit(0) == 0
-    assert loop.time() - began < 0.1, "alone, an item goes at once"
     two = [asyncio.create_task(made.submit(number)) for number in (1, 2)]
     await asyncio.wait(two)
     assert loop.time() - began >= 0.2

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from ...formats import show_reference
+
 _LONGEST = 80
 # What a scanner may put before the data: the AIM identifier of Code 128 (`]C1` for GS1-128), and FNC1 as it types it.
 _AIM_IDENTIFIER = re.compile(r"\](?:C[0-4]|e0|E[0-4])")
@@ -22,7 +24,7 @@ class ReferenceScan:
     @property
     def shown(self) -> str:
         """As it stands on paper, XXXX-XXXX-XXXX."""
-        return f"{self.reference[:4]}-{self.reference[4:8]}-{self.reference[8:]}"
+        return show_reference(self.reference)
 
 
 @dataclass(frozen=True)
