@@ -22,6 +22,7 @@ import asyncpg
 import hypothesis
 import psutil
 import pytest
+from families import family, send_to
 
 from connect_gateway.ledger.migrate import migrate
 from connect_gateway.postgres import EmbeddedPostgres
@@ -153,10 +154,8 @@ class RunningSandbox:
 
     def kill_everything(self) -> None:
         """As a power cut would: kill -9 to the supervisor and all that it started, PostgreSQL too."""
-        victims = [psutil.Process(self.process.pid), *self.descendants]
-        for victim in victims:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                victim.kill()
+        victims = family(self.process.pid)
+        send_to(victims, signal.SIGKILL)
         self.process.wait(10)
         psutil.wait_procs(victims, timeout=10)
 

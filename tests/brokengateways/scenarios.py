@@ -1,15 +1,14 @@
 """What is played to a gateway to see whether it is broken: to the honest one, too, who must come through all of it."""
 
 import asyncio
-import os
 import signal
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import psutil
 from connect_simulators.wire import PHILIPPINE_TIME, Answer
+from families import family, send_to
 from history.recording import RecordingWire
 from history.records import Parcel
 from pgproxy import PostgresProxy, Spoil
@@ -193,11 +192,9 @@ async def _power_fails(played: Played) -> None:
     await _ask(till, str(uuid.uuid4()))
     # What was written in between has its WAL on the disk by now.
     await asyncio.sleep(0.5)
-    server = psutil.Process(postgres.pid)
-    victims = [server.pid, *(child.pid for child in server.children(recursive=True))]
+    victims = family(postgres.pid)
     await _sell(till, parcel)
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+    send_to(victims, signal.SIGKILL)
     await postgres.stop()
     await postgres.start()
 

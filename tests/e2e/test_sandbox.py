@@ -58,6 +58,13 @@ def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return alive
 
 
+def _works_in(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.name() == "postgres" and str(home) in process.cwd()
+    except psutil.Error:  # another test's, which has ended since, or another user's
+        return False
+
+
 def _named(processes: list[psutil.Process], word: str) -> psutil.Process:
     found = []
     for process in processes:
@@ -195,7 +202,7 @@ def test_a_program_that_cannot_start_is_shown_with_the_end_of_its_log(home: Path
     said = _refusal(home, "--data-dir", str(home / "kept"))
     assert "gateway ended with status 1 while starting:" in said
     assert "keys.json" in said
-    assert not [p for p in psutil.process_iter() if p.name() == "postgres" and str(home) in p.cwd()]
+    assert not _alive([one for one in psutil.process_iter() if _works_in(one, home)])
 
 
 def test_for_people_it_says_the_same_in_words(home: Path) -> None:

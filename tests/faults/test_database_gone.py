@@ -4,14 +4,15 @@ A quarter of a minute; starts a PostgreSQL of its own.
 """
 
 import asyncio
+import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
-import psutil
 import pytest
+from families import family, send_to
 from partners import Reply, Till, business_date
 from world import World
 
@@ -110,14 +111,12 @@ async def test_the_till_is_told_to_hold_and_all_is_well_again_by_itself(server: 
     await server.start()
     print(f"killed, and well again {await well_again(world, 20):.2f} s after it was back")
 
-    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-    for process in processes:
-        process.suspend()
+    processes = family(server.pid)
+    send_to(processes, signal.SIGSTOP)
     try:
         await all_hold(asked)
     finally:
-        for process in processes:
-            process.resume()
+        send_to(processes, signal.SIGCONT)
     print(f"frozen, and well again {await well_again(world, 20):.2f} s after it thawed")
 
     connection = await asyncpg.connect(server.url)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 import pytest
+from families import family, send_to
 from partners import Parcel
 from world import World
 
@@ -160,9 +161,8 @@ async def test_nothing_is_answered_that_only_one_server_has(pair: Pair, world: W
     """A frozen standby, and then a primary that crashes and comes back while nobody follows it."""
     [parcel, other] = [await world.ecms.ship_to_store() for _ in range(2)]
     transaction_id = str(uuid.uuid4())
-    frozen = [psutil.Process(pair.standby.pid), *psutil.Process(pair.standby.pid).children(recursive=True)]
-    for process in frozen:
-        process.suspend()
+    frozen = family(pair.standby.pid)
+    send_to(frozen, signal.SIGSTOP)
     try:
         reply = await world.till.collect(parcel, transaction_id)
         assert (reply.status, reply.json["code"]) == (503, "outcome-unknown")
@@ -177,8 +177,7 @@ async def test_nothing_is_answered_that_only_one_server_has(pair: Pair, world: W
         assert (await world.till.collect(parcel, transaction_id)).status == 503
         await stays_unanswered(url_of(pair, primary))
     finally:
-        for process in frozen:
-            process.resume()
+        send_to(frozen, signal.SIGCONT)
     while (inquired := await world.till.inquire(transaction_id)).status == 503:
         await asyncio.sleep(0.1)
     assert inquired.status == 200
@@ -200,8 +199,7 @@ async def stays_unanswered(url: str) -> None:
 async def a_frozen_primary_is_replaced(pair: Pair, world: World, parcel: Parcel) -> None:
     """Nothing refuses the connections of a frozen one: the tills wait, the second host is found all the same."""
     old = pair.primary
-    for process in (psutil.Process(old.pid), *psutil.Process(old.pid).children(recursive=True)):
-        process.send_signal(signal.SIGSTOP)
+    send_to(family(old.pid), signal.SIGSTOP)
     began = time.monotonic()
     assert (await world.till.collect(parcel)).status == 503
     assert time.monotonic() - began < 2

@@ -33,8 +33,15 @@ class Served:
     url: str
 
     def workers(self, command: str = "serve") -> set[int]:
-        children = psutil.Process(self.process.pid).children()
-        return {child.pid for child in children if command in child.cmdline()}
+        """Those that live. `--ready-fd` tells them from a child that is still a copy of its parent."""
+        found = set()
+        for child in psutil.Process(self.process.pid).children():
+            # It may have died meanwhile, and be gone or not yet fetched by its parent.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                words = child.cmdline()
+                if command in words and "--ready-fd" in words:
+                    found.add(child.pid)
+        return found
 
     async def ask(self, path: str = "/healthz") -> str:
         connector = aiohttp.TCPConnector(force_close=True)
