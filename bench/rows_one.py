@@ -3,6 +3,8 @@
 import asyncio
 import math
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from statistics import median
 from typing import Any
@@ -12,46 +14,80 @@ import psutil
 
 from bench import sides
 from bench.drive import Bench, Side, audit, metered
-from bench.errors import BenchError
+from bench.errors import BenchError, NotHere
 from bench.findings import Fact, Line, NotMeasured, Row, Target
 from bench.load import Driven, own_client, wrk
-from bench.plan import CONNECTIONS, ECMS_DELAY_MS, STEADY_RATE
+from bench.plan import CONNECTIONS, ECMS_DELAY_MS, PEER_WORKERS, STEADY_RATE, Plan
 from bench.rows_throughput import database_of
 from bench.stock import Database, Records
 
 _ROUNDS = 3
+_COLLECT, _FASTIFY, _SYNCED = "COLLECT, ECMS there", "Fastify, ECMS not told", "one fdatasync"
 _MIB = 2**20
 _SAMPLE_S = 0.5
 
 
 async def steady(bench: Bench) -> list[Line]:
-    """p99 of COLLECT at a steady rate, against the median of a handler that waits for one fdatasync."""
+    """p99 of COLLECT at a steady rate, against the median of a handler that waits for one fdatasync.
+
+    To be known besides: against that handler's own p99, and against Fastify's, which tells ECMS nothing.
+    """
     ground, plan = bench.ground, bench.plan
     stock = await ground.stock(plan.references, 0)
     records = ground.collects(stock, _ROUNDS * STEADY_RATE * (plan.steady_s + 5))
-    rounds = []
+    collecting: dict[str, tuple[sides.Served, Database]] = {}
+    latencies: dict[str, list[list[float]]] = defaultdict(list)
+    missing = ""
     async with AsyncExitStack() as stack:
         stub = await stack.enter_async_context(sides.ecms_stub(ground, ECMS_DELAY_MS))
         database = await stack.enter_async_context(database_of(bench, stock))
         served = await stack.enter_async_context(sides.gateway(ground, database, stub, relay_apart=True))
+        collecting[_COLLECT] = served, database
+        database = await stack.enter_async_context(database_of(bench, stock))
+        try:
+            collecting[_FASTIFY] = await stack.enter_async_context(sides.fastify(ground, database)), database
+        except NotHere as error:
+            missing = str(error)
         bare = await stack.enter_async_context(sides.bare_aiohttp(ground))
         synced = _one_record(bench, "sync", b"GET /sync HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         for number in range(1, _ROUNDS + 1):
-            await ground.checkpoint()
-            label = f"Steady {STEADY_RATE}/s: gateway, round {number} of {_ROUNDS}"
-            told = await _at_steady_rate(bench, label, served, (records, database.used))
-            database.used += told["sent"]
-            database.collected += told["answered"]
-            label = f"Steady {STEADY_RATE}/s: one fdatasync, round {number} of {_ROUNDS}"
-            other = await _at_steady_rate(bench, label, bare, (synced, 0), "--again")
-            rounds.append((percentile(told["latencies_ms"], 99), percentile(other["latencies_ms"], 50)))
-            bench.findings.steady_ms.setdefault("COLLECT, ECMS there", []).extend(told["latencies_ms"])
-            bench.findings.steady_ms.setdefault("one fdatasync", []).extend(other["latencies_ms"])
-        await audit(bench, "the gateway", database)
+            for name, (served, database) in collecting.items():
+                await ground.checkpoint()
+                label = f"Steady {STEADY_RATE}/s: {name}, round {number} of {_ROUNDS}"
+                told = await _at_steady_rate(bench, label, served, (records, database.used))
+                database.used += told["sent"]
+                database.collected += told["answered"]
+                latencies[name].append(told["latencies_ms"])
+            label = f"Steady {STEADY_RATE}/s: {_SYNCED}, round {number} of {_ROUNDS}"
+            told = await _at_steady_rate(bench, label, bare, (synced, 0), "--again")
+            latencies[_SYNCED].append(told["latencies_ms"])
+        for name, (_, database) in collecting.items():
+            await audit(bench, name, database)
+    for name, rounds in latencies.items():
+        bench.findings.steady_ms[name] = [one for each in rounds for one in each]
+    return _steady_lines(plan, latencies, missing)
+
+
+def _steady_lines(plan: Plan, latencies: Mapping[str, list[list[float]]], missing: str) -> list[Line]:
     figure = f"p99 of COLLECT at {STEADY_RATE}/s steady for {plan.steady_s} s, with ECMS there (`--relay-apart`)"
-    against = "p50 of a bare aiohttp handler that waits for one 8 kB fdatasync, at the same rate"
+    handler = "of a bare aiohttp handler that waits for one 8 kB fdatasync, at the same rate"
     note = "" if plan.name == "full" else "the full form takes 60 s"
-    return [Row("steady", figure, against, " ms", tuple(rounds), Target(10, at_least=False), note)]
+
+    def against(other: str, what: str, percent: int, target: Target | None = None) -> Row:
+        ours = [percentile(each, 99) for each in latencies[_COLLECT]]
+        theirs = [percentile(each, percent) for each in latencies[other]]
+        return Row("steady", figure, what, " ms", tuple(zip(ours, theirs, strict=True)), target, note)
+
+    lines: list[Line] = [
+        against(_SYNCED, f"p50 {handler}", 50, Target(10, at_least=False)),
+        against(_SYNCED, f"p99 {handler}", 99),
+    ]
+    if missing:
+        lines.append(NotMeasured("steady", f"{figure}, against Fastify", missing))
+    else:
+        what = f"p99 of the same writes in Fastify + pg, {PEER_WORKERS} workers, at the same rate; ECMS not told"
+        lines.append(against(_FASTIFY, what, 99))
+    return lines
 
 
 async def _at_steady_rate(
