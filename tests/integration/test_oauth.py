@@ -165,10 +165,12 @@ async def test_refresh_tokens_rotate_with_grace_for_a_lost_answer_and_reuse_revo
 
 
 async def until_shut_out(world: World, token: str) -> None:
-    began = time.monotonic()
+    """What is sent more than a second from now opens nothing; how long an answer then takes is another matter."""
+    began = sent = time.monotonic()
     while await opens(world, token) != 401:
+        assert sent - began <= 1.1
         await asyncio.sleep(0.02)
-    assert time.monotonic() - began <= 1.1
+        sent = time.monotonic()
 
 
 async def test_a_refresh_token_is_its_clients_alone_and_is_no_access_token(world: World) -> None:
