@@ -151,7 +151,7 @@ async def test_a_rush_is_served_and_a_queue_that_stands_is_cut() -> None:
     made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0)
     rush = [asyncio.create_task(made.submit(number)) for number in range(18)]
     assert await asyncio.gather(*rush) == [2 * number for number in range(18)]
-    # The first full group may be a rush; the second one finds that the queue stands, and no more than two may wait; the
+    # The first full group may be a rush; the second one finds that the queue stands, and no more than one may wait; the
     # last one leaves nobody behind.
     assert full == [False, True, True, True, False]
     assert await made.submit(21) == 42
@@ -171,7 +171,7 @@ async def test_whoever_joins_a_standing_queue_is_told_to_come_back() -> None:
 
 
 async def test_after_a_while_of_shedding_a_whole_group_may_wait_once_more() -> None:
-    """Groups of 4. A queue that stands is cut to 2, looked at with 4, and cut again while 4 come."""
+    """Groups of 4. A queue that stands is cut to 1, looked at with 4, and cut again while 4 come."""
     allowed = []
 
     async def flush(items: list[int]) -> Sequence[int]:
@@ -181,11 +181,13 @@ async def test_after_a_while_of_shedding_a_whole_group_may_wait_once_more() -> N
     made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
     rush = [asyncio.create_task(made.submit(number)) for number in range(27)]
     assert await asyncio.gather(*rush) == [2 * number for number in range(27)]
-    assert allowed == [100, 2, 4, 2, 4, 2, 4]
+    assert allowed == [100, 1, 4, 1, 4, 1, 4]
 
 
 async def test_what_can_be_served_ends_the_shedding() -> None:
-    """Two come while each group runs, as many as a queue may have that is shed: it goes on until it is looked at."""
+    """Groups of 8. Two come while each group runs, as many as a queue may have that is shed: it goes on until it is
+    looked at.
+    """
     allowed = []
     more = [asyncio.create_task(asyncio.sleep(0))]
 
@@ -196,10 +198,10 @@ async def test_what_can_be_served_ends_the_shedding() -> None:
             await asyncio.sleep(0)
         return [2 * item for item in items]
 
-    made: Gatherer[int, int] = Gatherer(flush, group_limit=4, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
+    made: Gatherer[int, int] = Gatherer(flush, group_limit=8, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
     made._shed(asyncio.get_running_loop().time())
     assert await made.submit(21) == 42
     await made.drain()
-    assert allowed[:3] == [4, 4, 100]
+    assert allowed[:3] == [8, 8, 100]
     assert set(allowed[3:]) == {100}
     await asyncio.gather(*more)

@@ -31,7 +31,7 @@ class _MayWait(Enum):
     """How many more than the group under way."""
 
     ALL = "all"
-    HALF_A_GROUP = "half a group"
+    A_FEW = "a quarter of a group"
     A_GROUP = "a group"
 
 
@@ -50,9 +50,9 @@ class Gatherer(Generic[Item, Result]):
     """Runs `flush` over groups of at most `group_limit` items, one group at a time.
 
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
-    Where every group has been full for `shed_after_s`, no more than half a group may wait, until that much has not come
-    for as long. Every `shed_for_s` a whole group may wait: if it comes, so it goes on, and if it has not come for
-    `shed_after_s` either, there is no limit any more.
+    Where every group has been full for `shed_after_s`, no more than a quarter of one may wait, until that much has not
+    come for as long: so groups are small, and what is accepted is soon done. Every `shed_for_s` a whole group may wait:
+    if it comes, so it goes on, and if it has not come for `shed_after_s` either, there is no limit any more.
     Behind each group comes a pause of `pause_s`, which ends where `pause_until` items wait.
     Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
     ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
@@ -81,7 +81,7 @@ class Gatherer(Generic[Item, Result]):
         self._may_wait = _MayWait.ALL
         self._room = {
             _MayWait.ALL: waiting_limit,
-            _MayWait.HALF_A_GROUP: max(1, group_limit // 2),
+            _MayWait.A_FEW: max(1, group_limit // 4),
             _MayWait.A_GROUP: group_limit,
         }
         self._shedding_since = self._shed_until = -math.inf
@@ -147,7 +147,7 @@ class Gatherer(Generic[Item, Result]):
             return
         now, waiting = asyncio.get_running_loop().time(), len(self._waiting)
         is_full = waiting >= self._group_limit
-        if self._may_wait is _MayWait.HALF_A_GROUP:
+        if self._may_wait is _MayWait.A_FEW:
             if now - self._shedding_since >= self._shed_for_s:
                 self._may_wait, self._other_since = _MayWait.A_GROUP, None
             elif self._for_so_long(waiting < self._room[self._may_wait], self._shed_after_s, now):
@@ -163,7 +163,7 @@ class Gatherer(Generic[Item, Result]):
             self._may_wait, self._shed_until = _MayWait.ALL, now
 
     def _shed(self, now: float) -> None:
-        self._may_wait, self._shedding_since, self._other_since = _MayWait.HALF_A_GROUP, now, None
+        self._may_wait, self._shedding_since, self._other_since = _MayWait.A_FEW, now, None
 
     def _for_so_long(self, is_other: bool, seconds: float, now: float) -> bool:
         """Whether at each look of so long a time the queue has been other than what the present limit is for."""
