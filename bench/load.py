@@ -144,7 +144,7 @@ def pgbench_script(path: Path, kind: str) -> Path:
     if kind == "steps":
         body = (SQL / "steps.pgbench").read_text()
     else:
-        body = statement(kind).replace(":transaction_id::uuid", "gen_random_uuid()") + ";\n"
+        body = statement(kind).replace(":transaction_id::uuid", "uuidv7()") + ";\n"
     path.write_text(parcel + body)
     path.chmod(0o644)
     return path

@@ -7,7 +7,6 @@ all stores, terminals and pages.
 
 import json
 import secrets
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +14,7 @@ from math import gcd
 from pathlib import Path
 
 from connect_gateway import load_demo
+from connect_gateway.clock import SystemClock
 from connect_gateway.load_demo import STORES
 
 _GOLDEN = 0.6180339887
@@ -95,7 +95,7 @@ def collect_request(stock: Stock, k: int) -> bytes:
         }
     ).encode()
     head = (
-        f"PUT /pos/v1/transactions/{uuid.uuid4()} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"PUT /pos/v1/transactions/{load_demo.transaction_id_at(SystemClock().now())} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Bearer {stock.token_of(n)}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )

@@ -135,6 +135,10 @@ class Terminal:
         shift = self.shift
         return [] if shift is None else self._till.book.sales.of_shift(shift.key)[::-1]
 
+    def new_transaction_id(self) -> str:
+        """For a sale whose id its caller has to know before the gateway does."""
+        return self._till.book.new_transaction_id()
+
     def sale(self, transaction_id: str) -> Sale | None:
         """One transaction, of whichever shift."""
         return self._till.book.sales.get(transaction_id)

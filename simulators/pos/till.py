@@ -1,7 +1,6 @@
 """A till: it writes down what it is about to do, does it, and brings whatever fails to one known end."""
 
 import contextlib
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -198,7 +197,7 @@ class Till:
         content: dict[str, Any] = {} if tracking_number is None else {"trackingNumber": tracking_number}
         if amount_tendered is not None:
             content |= {"tender": "CASH", "amountTendered": format_amount(amount_tendered)}
-        return await self._transact(kind, reference, content, transaction_id or str(uuid.uuid4()))
+        return await self._transact(kind, reference, content, transaction_id or self._book.new_transaction_id())
 
     async def reverse(self, transaction_id: str, reason: Reason, *, parcel_in_hand: bool) -> Result:
         """Undoes a transaction: REVERSED, REFUSED (it stands) or UNKNOWN (the journal keeps the reversal)."""

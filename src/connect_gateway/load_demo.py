@@ -20,9 +20,10 @@ from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import asyncpg
+import uuid_utils
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -113,16 +114,22 @@ def open_reference(n: int) -> Reference:
     )
 
 
-def collection(n: int, business_date: date) -> Perform:
-    """The clerk's command that collects parcel `n`."""
+def transaction_id_at(now: datetime) -> UUID:
+    """A transaction's id as a till makes it at this moment."""
+    made = uuid_utils.uuid7(nanoseconds=int(now.timestamp() * 1_000_000) * 1_000)
+    return UUID(bytes=made.bytes)
+
+
+def collection(n: int, now: datetime) -> Perform:
+    """The clerk's command that collects parcel `n` at this moment."""
     return Perform(
         store_id=store_of(n),
-        transaction_id=uuid4(),
+        transaction_id=transaction_id_at(now),
         type=TransactionType.COLLECT,
         reference=reference_number(n),
         pos=pos_of(n),
         shift=1,
-        business_date=business_date,
+        business_date=now.astimezone(PHILIPPINE_TIME).date(),
         clerk="ana",
         tracking_number=tracking_number(n),
         tender="CASH",
@@ -309,7 +316,7 @@ class _Loader:
 
     def _collect(self, made: _Batch, n: int, reference: Reference) -> Reference:
         now = self._began + n * self._step
-        command = collection(n, now.astimezone(PHILIPPINE_TIME).date())
+        command = collection(n, now)
         key = (command.store_id, command.pos)
         terminal = self._terminals.get(key)
         if terminal is None:

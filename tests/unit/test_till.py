@@ -7,6 +7,7 @@ gateway itself keeps to the wire is for the other tiers.
 import asyncio
 import json
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -227,6 +228,18 @@ async def test_the_business_date_is_the_philippine_one(counter: Counter, tmp_pat
     async with Till.open(counter.url, CLIENT, tmp_path, SETTINGS, clock=clock) as till:
         await till.accept_return(CODE)
     assert counter.puts[0][1]["businessDate"] == "2026-11-22"
+
+
+async def test_the_ids_of_transactions_begin_with_the_tills_time(counter: Counter, tmp_path: Path) -> None:
+    """POS-7: they stand side by side in the ledger."""
+    now = datetime(2026, 11, 21, 16, 30, 12, 345678, tzinfo=UTC)
+    async with Till.open(counter.url, CLIENT, tmp_path, SETTINGS, clock=lambda: now) as till:
+        for _ in range(2):
+            await till.accept_return(CODE)
+    ids = [uuid.UUID(sent) for sent, _ in counter.puts]
+    assert len(set(ids)) == 2
+    assert {one.version for one in ids} == {7}
+    assert {one.int >> 80 for one in ids} == {int(now.timestamp() * 1000)}
 
 
 async def test_an_old_sale_is_inquired_and_not_made_anew(counter: Counter, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ clerk does goes through `Desk.scan` and the other doings one at a time, in the o
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -233,7 +232,7 @@ class Desk:
         visit = self.visit
         for item, share in zip(visit.items, visit.shares(), strict=True):
             # The id is on the disk before the terminal hears of it, so that after a crash it is known whose it is.
-            item.stage, item.transaction_id = Stage.SENDING, str(uuid.uuid4())
+            item.stage, item.transaction_id = Stage.SENDING, self.terminal.new_transaction_id()
             self.working = "selling"
             if not self.terminal.training:
                 self._document.write(visit.as_json())

@@ -95,9 +95,9 @@ async def lease(pool: Pool, limit: int, lease_ms: int) -> list[tuple[Event, int]
     return [(_event_of(row), row["attempts"]) for row in rows]
 
 
-# From here on an event is found by its key. The state that it has to be in is a parameter, since a constant would let
-# the planner go by the index of what waits instead: where nothing waited when the rows were counted that one looks
-# shorter, and while ECMS is away it holds all of them.
+# From here on an event is found by its id, in an index that has no told ones. The state that it has to be in besides
+# is a parameter, since a constant would let the planner go by the index of what waits instead: where nothing waited
+# when the rows were counted that one looks shorter, and while ECMS is away it holds all of them.
 
 # Locked in the same order as an insertion locks them, so that neither waits for the other in a circle.
 _TOLD = """
@@ -138,7 +138,7 @@ async def note_told(pool: Pool, event_ids: Sequence[UUID], now: datetime, *, del
 
 _RETRY = """
 UPDATE event SET due_at = now() + $2::integer * interval '1 millisecond', last_error = $3
-WHERE event_id = $1 AND state = $4
+WHERE event_id = $1 AND state <> 'TOLD' AND state = $4
 """
 
 
@@ -148,7 +148,9 @@ async def note_retry(pool: Pool, event_id: UUID, delay_ms: int, error: str) -> N
         await connection.execute(_RETRY, event_id, delay_ms, error, "WAITING", timeout=STATEMENT_TIMEOUT_S)
 
 
-_REFUSE = "UPDATE event SET state = 'REFUSED', last_error = $2 WHERE event_id = $1 AND state = $3"
+_REFUSE = """
+UPDATE event SET state = 'REFUSED', last_error = $2 WHERE event_id = $1 AND state <> 'TOLD' AND state = $3
+"""
 
 _OPEN_TASK = """
 INSERT INTO task (task_id, kind, subject, detail, opened_at) VALUES ($1, $2, $3, $4, $5)

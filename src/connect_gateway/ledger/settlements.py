@@ -131,7 +131,7 @@ UNION ALL
 {_SALE_COLUMNS} AND transaction.occurred_at < $1 AND dispute.resolved_at >= $1
     AND (transaction.reversed_at IS NULL OR transaction.reversed_at < $1)
 """
-_TOLD = "SELECT event_id, told_at FROM event WHERE event_id = ANY($1::uuid[]) AND state = 'TOLD'"
+_TOLD = "SELECT event_id, told_at FROM event WHERE tracking_number = ANY($1::text[]) AND state = 'TOLD'"
 
 
 async def _freeze(connection: Connection, week: Week, now: datetime) -> None:
@@ -163,8 +163,8 @@ async def _with_told(connection: Connection, rows: list[Row]) -> list[Sale]:
         )
         for row in rows
     }
-    ids = [event_id for pair in asked.values() for event_id in pair]
-    told = {row["event_id"]: row["told_at"] for row in await connection.fetch(_TOLD, ids, timeout=_TIMEOUT_S)}
+    parcels = sorted({row["tracking_number"] for row in rows})
+    told = {row["event_id"]: row["told_at"] for row in await connection.fetch(_TOLD, parcels, timeout=_TIMEOUT_S)}
     sales = []
     for row in rows:
         approval, reversal = asked[row["store_id"], row["transaction_id"]]
