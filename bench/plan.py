@@ -20,6 +20,10 @@ class Plan:
 
     name: str
     rounds: int
+    growth_rounds: int
+    """Of the two sizes whose ratio has a target close to what it is."""
+    overload_rounds: int
+    """Of a p99, which a single second in which the machine was slow decides."""
     further_rounds: int
     """Of what has no target."""
     seconds: int
@@ -40,6 +44,8 @@ class Plan:
 QUICK = Plan(
     name="quick",
     rounds=2,
+    growth_rounds=2,
+    overload_rounds=1,
     further_rounds=1,
     seconds=2,
     warm_up_s=1,
@@ -56,6 +62,8 @@ QUICK = Plan(
 FULL = Plan(
     name="full",
     rounds=5,
+    growth_rounds=9,
+    overload_rounds=7,
     further_rounds=3,
     seconds=10,
     warm_up_s=2,

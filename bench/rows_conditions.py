@@ -17,8 +17,8 @@ from bench.rows_one import percentile
 from bench.rows_throughput import database_of
 from bench.stock import Database, Records
 
-_RATE_LIMIT = 15_000
-"""COLLECTs a second that no side reaches: so many requests are prepared for each second."""
+_RATE_LIMIT = 8_000
+"""COLLECTs a second that no single process reaches: so many requests are prepared for each second."""
 
 _NORMAL, _TOO_MUCH = 0.8, 1.5
 """Shares of what one process can serve."""
@@ -34,24 +34,26 @@ async def growth(bench: Bench) -> list[Line]:
     """
     ground, plan = bench.ground, bench.plan
     small, *grown = plan.grown
+    largest = grown[-1]
     stocks = {size: await ground.stock(*size) for size in plan.grown}
     whole = {size: ground.whole(stocks[size]) for size in grown}
     rates: dict[tuple[int, int], list[float]] = {size: [] for size in plan.grown}
     async with AsyncExitStack() as stack:
         # Too little is stored in the small one for all rounds, and a copy that is made or dropped is a checkpoint.
-        fresh = [await stack.enter_async_context(database_of(bench, stocks[small])) for _ in range(plan.rounds)]
+        fresh = [await stack.enter_async_context(database_of(bench, stocks[small])) for _ in range(plan.growth_rounds)]
         for database in whole.values():
             await ground.warm(database)
         await ground.checkpoint()
         for number, unused in enumerate(fresh, start=1):
             for size in plan.grown:
-                driven = await _measure_grown(bench, whole.get(size, unused), number)
-                rates[size].append(driven.rate)
+                # What lies between the two is there for the plot.
+                if size in (small, largest) or number <= plan.further_rounds:
+                    driven = await _measure_grown(bench, whole.get(size, unused), number)
+                    rates[size].append(driven.rate)
     for database in whole.values():
         await audit(bench, "the gateway", database)
     for size in plan.grown:
         bench.findings.growth += [(size[1], rate) for rate in rates[size]]
-    largest = grown[-1]
     figure = f"COLLECT with {largest[0]:,} references and {largest[1]:,} transactions stored"
     rounds = tuple(zip(rates[largest], rates[small], strict=True))
     note = "" if plan.name == "full" else "the full form has 10,000,000 and 5,000,000"
@@ -60,10 +62,10 @@ async def growth(bench: Bench) -> list[Line]:
 
 async def _measure_grown(bench: Bench, database: Database, number: int) -> Driven:
     stock, plan = database.stock, bench.plan
-    records = bench.ground.collects(stock, plan.rounds * (plan.seconds + plan.warm_up_s) * _RATE_LIMIT)
+    records = bench.ground.collects(stock, plan.growth_rounds * (plan.seconds + plan.warm_up_s) * _RATE_LIMIT)
     async with sides.gateway(bench.ground, database, None) as served:
         side = over_http("gateway", served, database, records)
-        label = f"{stock.transactions:,} transactions stored, round {number} of {plan.rounds}"
+        label = f"{stock.transactions:,} transactions stored, round {number}"
         name = f"Growth, {stock.transactions:,} stored"
         return await once(bench, f"Growth: {label}", name, side, checkpoint=False)
 
@@ -170,9 +172,10 @@ async def overload(bench: Bench) -> list[Line]:
         database = await stack.enter_async_context(database_of(bench, stock))
         served = await stack.enter_async_context(sides.gateway(ground, database, None))
         capacity = await once(bench, "Overload: capacity", "COLLECT", over_http("gateway", served, database, records))
-        for number in range(1, plan.further_rounds + 1):
+        for number in range(1, plan.overload_rounds + 1):
+            of = f"round {number} of {plan.overload_rounds}"
             normal, too_much = [
-                await _at_share(bench, f"{share} x, round {number}", served, (records, database), share * capacity.rate)
+                await _at_share(bench, f"{share} x, {of}", served, (records, database), share * capacity.rate)
                 for share in (_NORMAL, _TOO_MUCH)
             ]
             rounds.append((percentile(too_much["accepted_ms"], 99), percentile(normal["accepted_ms"], 99)))
