@@ -26,9 +26,9 @@ TILL_MUTANTS = (
         """        return await try_until_settled(
             lambda: self._client.request("PUT", transaction_path(transaction_id), json=entry.request),
 """,
-        """        ids = iter([transaction_id])
+        """        ids, other = iter([transaction_id]), self._book.new_transaction_id
         return await try_until_settled(
-            lambda: self._client.request("PUT", transaction_path(next(ids, str(uuid.uuid4()))), json=entry.request),
+            lambda: self._client.request("PUT", transaction_path(next(ids, other())), json=entry.request),
 """,
         "sends every repeat with an id of its own",
         ("answer-lost", "request-lost"),
@@ -172,7 +172,7 @@ TILL_MUTANTS = (
         "changes-the-content",
         "pos/till.py",
         "transaction_path(transaction_id), json=entry.request),",
-        'transaction_path(transaction_id), json={**entry.request, "clerk": uuid.uuid4().hex[:9]}),',
+        'transaction_path(transaction_id), json={**entry.request, "clerk": self._book.new_transaction_id()[-9:]}),',
         "names another clerk with every repeat",
         ("answer-lost", "request-lost"),
     ),

@@ -88,7 +88,7 @@ def test_a_statement_is_bound_by_number_or_run_by_pgbench(tmp_path: Path) -> Non
     assert "::uuid" in bound
     assert not re.search(r"(?<!:):[a-z]", bound)
     script = pgbench_script(tmp_path / "script", "collect").read_text()
-    assert "gen_random_uuid() AS transaction_id" in script
+    assert "uuidv7() AS transaction_id" in script
     assert ":transaction_id" not in script
     assert "--" not in script
     assert "COMMIT" in pgbench_script(tmp_path / "steps", "steps").read_text()
