@@ -27,7 +27,7 @@ from connect_gateway.edges.disputes import DisputeEdge
 from connect_gateway.edges.documentation import DocumentationEdge
 from connect_gateway.edges.ecms import EcmsEdge
 from connect_gateway.edges.gateway import Gateway
-from connect_gateway.edges.http import BODY_LIMIT_BYTES, Runner, error_middleware
+from connect_gateway.edges.http import BODY_LIMIT_BYTES, Runner, error_middleware, shedding
 from connect_gateway.edges.kiosk import KioskEdge
 from connect_gateway.edges.kiosk_parcels import KioskParcelsEdge
 from connect_gateway.edges.manifest import ManifestEdge
@@ -194,7 +194,7 @@ async def serving(
     else:
         wake = partial(ring, handed.bell)
     gateway = _assemble(settings, keys, pool=pool, clock=clock, metrics=metrics, ecms=ecms, wake_relay=wake)
-    runner = Runner(_application(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
+    runner = Runner(_application(gateway), shedding(gateway), shutdown_timeout_s=settings.shutdown_grace_ms / 1000)
     await runner.setup()
     relaying = set() if relay is None else {asyncio.create_task(relay.run())}
     looking_after = asyncio.create_task(_look_after(gateway, timedelta(days=settings.mobile_days)))

@@ -185,7 +185,7 @@ async def test_after_a_while_of_shedding_a_whole_group_may_wait_once_more() -> N
 
 
 async def test_what_can_be_served_ends_the_shedding() -> None:
-    """Groups of 8. Two come while each group runs, as many as a queue may have that is shed: it goes on until it is
+    """Groups of 16. Two come while each group runs, as many as a queue may have that is shed: it goes on until it is
     looked at.
     """
     allowed = []
@@ -198,10 +198,10 @@ async def test_what_can_be_served_ends_the_shedding() -> None:
             await asyncio.sleep(0)
         return [2 * item for item in items]
 
-    made: Gatherer[int, int] = Gatherer(flush, group_limit=8, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
+    made: Gatherer[int, int] = Gatherer(flush, group_limit=16, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
     made._shed(asyncio.get_running_loop().time())
     assert await made.submit(21) == 42
     await made.drain()
-    assert allowed[:3] == [8, 8, 100]
+    assert allowed[:3] == [16, 16, 100]
     assert set(allowed[3:]) == {100}
     await asyncio.gather(*more)

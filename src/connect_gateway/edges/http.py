@@ -18,6 +18,7 @@ from connect_gateway.domain import verdicts
 from connect_gateway.domain.verdicts import Verdict
 from connect_gateway.edges.gateway import Gateway, client_id_of
 from connect_gateway.edges.problems import Problem, json_response, malformed
+from connect_gateway.edges.shedding import Shedding, is_one_request
 from connect_gateway.ledger.database import FateUnknown, Unavailable, is_away, is_busy
 from connect_gateway.ledger.gather import Overloaded
 
@@ -131,7 +132,7 @@ def problem_of_error(error: Exception, request: web.BaseRequest) -> Problem:
         return error
     again = (("Retry-After", RETRY_AFTER_S),)
     if isinstance(error, Overloaded):
-        return Problem("overloaded", "too much waits already; nothing was begun", headers=again)
+        return _overloaded()
     if isinstance(error, FateUnknown):
         return Problem("outcome-unknown", "it is not known yet whether this happened; ask again", headers=again)
     if isinstance(error, Unavailable) or is_away(error):
@@ -142,6 +143,11 @@ def problem_of_error(error: Exception, request: web.BaseRequest) -> Problem:
         return _problem_of_http(error)
     _log.error("internal-error", path=request.path, error=type(error).__name__, exc_info=error)
     return Problem("internal-error", "an error of the gateway's own; it has been logged")
+
+
+def _overloaded() -> Problem:
+    again = (("Retry-After", RETRY_AFTER_S),)
+    return Problem("overloaded", "too much waits already; nothing was begun", headers=again)
 
 
 def _problem_of_http(error: web.HTTPException) -> Problem:
@@ -159,8 +165,48 @@ def _problem_of_http(error: web.HTTPException) -> Problem:
     return malformed(HTTPStatus(error.status).phrase)
 
 
+def shedding(gateway: Gateway) -> Shedding:
+    """Refuses as the long way does while the counter is full, and counts it alike."""
+
+    def is_full() -> bool:
+        # A process that is about to stop says so in each answer.
+        return gateway.counter.is_full and not gateway.leaving
+
+    def refused() -> None:
+        gateway.metrics.answered("/pos/v1/transactions/{transactionId}", "PUT", problem.status, 0.0)
+
+    problem = _overloaded()
+    problem.verdict = verdicts.UNKNOWN
+    return Shedding(problem, is_full, refused)
+
+
 class _Connection(RequestHandler):
-    """aiohttp's own errors, for requests that are no HTTP, as problem documents too."""
+    """aiohttp's own errors, for requests that are no HTTP, as problem documents too; and a short way to refuse."""
+
+    def __init__(self, manager: "_Server", **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._shedding = manager.shedding
+        self._in_step = True
+        """Each piece that came on this connection has been one whole request, so that the next one begins one."""
+
+    def data_received(self, data: bytes) -> None:
+        # aiohttp calls this with nothing, too, to go on with what it has kept.
+        refusal = self._refusal_of(data) if data else None
+        if refusal is None or self.transport is None:
+            super().data_received(data)
+        else:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+            self.transport.write(refusal)
+
+    def _refusal_of(self, data: bytes) -> bytes | None:
+        self._in_step = self._in_step and is_one_request(data)
+        return self._shedding.answer_to(data) if self._in_step and self._is_idle else None
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether aiohttp waits for a request and nothing else."""
+        waits = self._waiter is not None and not self._waiter.done()
+        return waits and not self._messages and not self._close and not self._force_close
 
     def handle_error(
         self,
@@ -184,8 +230,9 @@ class _Connection(RequestHandler):
 class _Server(web.Server):
     """Makes such connections, and knows when the last one is gone."""
 
-    def __init__(self, *given: Any, **options: Any) -> None:
+    def __init__(self, shedding: Shedding, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
+        self.shedding = shedding
         self._open: set[RequestHandler] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -231,7 +278,8 @@ def _without_expectations(make_request: Any) -> Any:
 class Runner(web.AppRunner):
     """aiohttp's runner with connections that answer in problem documents and do not unpack compressed bodies."""
 
-    def __init__(self, app: web.Application, *, shutdown_timeout_s: float) -> None:
+    def __init__(self, app: web.Application, shedding: Shedding, *, shutdown_timeout_s: float) -> None:
+        self._shedding = shedding
         super().__init__(
             app,
             access_log=None,
@@ -250,6 +298,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Server(
+            self._shedding,
             made.request_handler,
             request_factory=_without_expectations(made.request_factory),
             loop=asyncio.get_running_loop(),

@@ -77,8 +77,13 @@ class Counter:
 
     def admit(self) -> None:
         """Overloaded where a command would be refused just now: said before anything is spent on it."""
-        if self._gatherer.is_full:
+        if self.is_full:
             raise Overloaded
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a command would be refused just now."""
+        return self._gatherer.is_full
 
     async def submit(self, command: CounterCommand, waited_s: float = 0.0) -> decide.Outcome:
         """Decides and commits; Unavailable where it was not done, FateUnknown where that could not be found out.

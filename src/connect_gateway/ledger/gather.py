@@ -22,16 +22,17 @@ ANSWER_WITHIN_S = 1.8
 
 _TICK_S = 0.1
 
-SHED_FOR_S = 10.0
-"""Then a whole group may wait for once, to see whether there is still too much: refusing costs so much itself that a
-load which could be served is never small enough for one that refuses."""
+SHED_FOR_S = 30.0
+"""Then a whole group may wait for once, to see whether there is still too much: small groups cost so much more that a
+load which could be served is never small enough for a process that sheds. Who waits then waits for long, and there are
+to be fewer of them than one in a hundred."""
 
 
 class _MayWait(Enum):
     """How many more than the group under way."""
 
     ALL = "all"
-    A_FEW = "a quarter of a group"
+    A_FEW = "an eighth of a group"
     A_GROUP = "a group"
 
 
@@ -50,7 +51,7 @@ class Gatherer(Generic[Item, Result]):
     """Runs `flush` over groups of at most `group_limit` items, one group at a time.
 
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
-    Where every group has been full for `shed_after_s`, no more than a quarter of one may wait, until that much has not
+    Where every group has been full for `shed_after_s`, no more than an eighth of one may wait, until that much has not
     come for as long: so groups are small, and what is accepted is soon done. Every `shed_for_s` a whole group may wait:
     if it comes, so it goes on, and if it has not come for `shed_after_s` either, there is no limit any more.
     Behind each group comes a pause of `pause_s`, which ends where `pause_until` items wait.
@@ -81,7 +82,7 @@ class Gatherer(Generic[Item, Result]):
         self._may_wait = _MayWait.ALL
         self._room = {
             _MayWait.ALL: waiting_limit,
-            _MayWait.A_FEW: max(1, group_limit // 4),
+            _MayWait.A_FEW: max(1, group_limit // 8),
             _MayWait.A_GROUP: group_limit,
         }
         self._shedding_since = self._shed_until = -math.inf
