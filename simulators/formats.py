@@ -15,7 +15,7 @@ def read_reference(text: str) -> str:
 
 
 def show_reference(digits: str) -> str:
-    """A reference as it stands on paper: `XXXX-XXXX-XXXX`."""
+    """A reference as it stands on paper: `9917-6789-0023`."""
     return "-".join(digits[place : place + 4] for place in range(0, len(digits), 4))
 
 

@@ -167,7 +167,7 @@ def show_parcel(connection: sqlite3.Connection, tracking_number: str) -> dict[st
 
 
 def show_code(code: str | None) -> str | None:
-    """A reference as people read it, `XXXX-XXXX-XXXX`."""
+    """A reference as people read it, `9917-6789-0023`."""
     return None if code is None else show_reference(code)
 
 

@@ -60,7 +60,7 @@ class Keys:
         }
 
     def verification_code(self, text: str) -> str:
-        """The code at a receipt's foot, `XXXX-XXXX`: nobody makes up a receipt whose code is right."""
+        """The code at a receipt's foot, `K7QM-2PXA` say: nobody makes up a receipt whose code is right."""
         code_maker = self._receipt.copy()
         code_maker.update(text.encode())
         digest = code_maker.digest()

@@ -23,7 +23,7 @@ class ReferenceScan:
 
     @property
     def shown(self) -> str:
-        """As it stands on paper, XXXX-XXXX-XXXX."""
+        """As it stands on paper, `9917-6789-0023`."""
         return show_reference(self.reference)
 
 

@@ -62,7 +62,7 @@ def parse_reference(text: str) -> str:
 
 
 def show_reference(reference: str) -> str:
-    """A reference as people read it, `XXXX-XXXX-XXXX`."""
+    """A reference as people read it, `9917-6789-0023`."""
     return f"{reference[:4]}-{reference[4:8]}-{reference[8:]}"
 
 
