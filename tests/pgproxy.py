@@ -8,7 +8,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 # A simple query, as asyncpg sends a statement without arguments: type, length, text, NUL.
-_COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+_CHAINING = b"Q\x00\x00\x00\x15COMMIT AND CHAIN\x00"
+_COMMIT = (b"Q\x00\x00\x00\x0bCOMMIT\x00", _CHAINING)
 
 
 class Spoil(Enum):
@@ -34,6 +35,8 @@ class PostgresProxy:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._order: Spoil | None = None
+        self.chained = 0
+        """How often a COMMIT began the next transaction."""
         self._struck = asyncio.Event()
         self._released = asyncio.Event()
 
@@ -110,6 +113,7 @@ class PostgresProxy:
             while chunk := await reader.read(65_536):
                 if link.frozen:
                     continue
+                self.chained += chunk.endswith(_CHAINING)
                 if self._order is not None and chunk.endswith(_COMMIT):
                     link.order, self._order = self._order, None
                     if link.order is Spoil.CUT_BEFORE:

@@ -84,7 +84,7 @@ _COMMITS = (
         "I4",
         (
             _COUNTER,
-            '        outcomes = await in_transaction(self._pool, work, "counter")\n',
+            '        outcomes = await in_transaction(self._pool, work, "counter", chain=self._chain)\n',
             """        import asyncio
 
         early = asyncio.get_running_loop().create_future()

@@ -84,6 +84,20 @@ async def test_a_spoiled_commit_has_one_fate_and_one_effect(world: World, proxy:
     await one_effect(world, parcels)
 
 
+async def test_a_commit_begins_the_next_group_where_one_waits_and_nothing_stays_begun(
+    world: World, proxy: PostgresProxy
+) -> None:
+    parcels = [await world.ecms.ship_to_store() for _ in range(30)]
+    assert {reply.status for reply in await asyncio.gather(*map(world.till.collect, parcels))} == {201}
+    assert proxy.chained
+    await one_effect(world, parcels)
+    before = proxy.chained
+    assert (await world.till.collect(await world.ecms.ship_to_store())).status == 201
+    assert proxy.chained == before
+    query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    assert not await world.fetch(query)
+
+
 @pytest.mark.parametrize("order", [Spoil.SWALLOW, Spoil.CUT_BEFORE])
 async def test_a_spoiled_reversal_has_one_fate(world: World, proxy: PostgresProxy, order: Spoil) -> None:
     parcel = await world.ecms.ship_to_store()

@@ -27,6 +27,7 @@ from connect_gateway.domain.records import (
 from connect_gateway.ledger import groups, standins
 from connect_gateway.ledger.database import (
     STATEMENT_TIMEOUT_S,
+    Chain,
     Connection,
     FateUnknown,
     Pool,
@@ -74,6 +75,7 @@ class Counter:
             answer_within_s=ANSWER_WITHIN_S,
             shed_after_s=SHED_AFTER_S,
         )
+        self._chain = Chain(lambda: self._gatherer.has_waiting)
 
     def admit(self) -> None:
         """Overloaded where a command would be refused just now: said before anything is spent on it."""
@@ -166,7 +168,7 @@ class Counter:
             committed_events = len(group.events)
             return outcomes
 
-        outcomes = await in_transaction(self._pool, work, "counter")
+        outcomes = await in_transaction(self._pool, work, "counter", chain=self._chain)
         if committed_events:
             self._told()
         return outcomes

@@ -96,14 +96,30 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError)
 
 
+class Chain:
+    """The transactions of one who runs them one after another, on one connection as long as the next one waits already.
+
+    COMMIT begins that one as well then, which spares it a trip.
+    """
+
+    def __init__(self, is_next_waiting: Callable[[], bool]) -> None:
+        self.is_next_waiting = is_next_waiting
+        self.begun: Connection | None = None
+        """A connection on which the next transaction has begun."""
+
+    def take(self) -> Connection | None:
+        begun, self.begun = self.begun, None
+        return begun
+
+
 @asynccontextmanager
-async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
+async def connection_of(pool: Pool, chain: Chain | None = None) -> AsyncIterator[Connection]:
     """A connection from the pool; one that met an error is thrown away instead of being used again.
 
-    Errors of an absent database come out as Unavailable, others as they are.
+    Errors of an absent database come out as Unavailable, others as they are. What `chain` has begun is gone on with.
     """
     try:
-        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        connection = (chain and chain.take()) or await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
     except Exception as error:
         if is_away(error):
             raise Unavailable(f"no connection: {type(error).__name__}") from error
@@ -116,7 +132,8 @@ async def connection_of(pool: Pool) -> AsyncIterator[Connection]:
             raise Unavailable(f"the database went away: {type(error).__name__}") from error
         raise
     finally:
-        await _give_back(pool, connection)
+        if chain is None or chain.begun is not connection:
+            await _give_back(pool, connection)
 
 
 async def _give_back(pool: Pool, connection: Connection) -> None:
@@ -143,18 +160,39 @@ done again then."""
 
 
 async def in_transaction(
-    pool: Pool, work: Callable[[Connection], Awaitable[Result]], name: str = "other", *, forgettable: bool = False
+    pool: Pool,
+    work: Callable[[Connection], Awaitable[Result]],
+    name: str = "other",
+    *,
+    forgettable: bool = False,
+    chain: Chain | None = None,
 ) -> Result:
     """Runs `work` in a transaction of its own and commits it; `name` is that of its crash points.
 
-    Where it is `forgettable`, a power cut right after it may undo it, and COMMIT does not wait for the disk.
+    Where it is `forgettable`, a power cut right after it may undo it, and COMMIT does not wait for the disk. Where it
+    is one of a `chain`, COMMIT may have begun it, and may begin the next one.
 
     Unavailable, RolledBack and errors of PostgreSQL mean that nothing happened; FateUnknown that nobody knows yet.
     """
-    async with connection_of(pool) as connection:
+    if chain is not None and chain.begun is not None:
+        try:
+            return await _transact(pool, work, name, None, chain)
+        except Unavailable as error:
+            # The connection was lost behind the COMMIT before, as any may be that the pool keeps, and the pool has
+            # others. A server that is silent is not asked twice.
+            if isinstance(error.__cause__, TimeoutError):
+                raise
+    begin = "BEGIN; SET LOCAL synchronous_commit TO off" if forgettable else "BEGIN"
+    return await _transact(pool, work, name, begin, chain)
+
+
+async def _transact(
+    pool: Pool, work: Callable[[Connection], Awaitable[Result]], name: str, begin: str | None, chain: Chain | None
+) -> Result:
+    async with connection_of(pool, chain) as connection:
         reach(name, "before-begin")
-        begin = "BEGIN; SET LOCAL synchronous_commit TO off" if forgettable else "BEGIN"
-        await connection.execute(begin, timeout=STATEMENT_TIMEOUT_S)
+        if begin is not None:
+            await connection.execute(begin, timeout=STATEMENT_TIMEOUT_S)
         try:
             result = await work(connection)
         except Exception as error:
@@ -165,7 +203,7 @@ async def in_transaction(
             failure = error
         else:
             reach(name, "before-commit")
-            await _commit(connection)
+            await _commit(connection, chain)
             reach(name, "after-commit")
             return result
     raise failure
@@ -178,8 +216,9 @@ async def insert_rows(connection: Connection, table: str, columns: str, rows: Se
     await connection.executemany(statement, rows, timeout=STATEMENT_TIMEOUT_S)
 
 
-async def _commit(connection: Connection) -> None:
-    commit = asyncio.ensure_future(connection.execute("COMMIT"))
+async def _commit(connection: Connection, chain: Chain | None = None) -> None:
+    chains = chain is not None and chain.is_next_waiting()
+    commit = asyncio.ensure_future(connection.execute("COMMIT AND CHAIN" if chains else "COMMIT"))
     try:
         done, _ = await asyncio.wait({commit}, timeout=COMMIT_TIMEOUT_S)
     except asyncio.CancelledError:
@@ -196,3 +235,5 @@ async def _commit(connection: Connection) -> None:
         raise FateUnknown("the connection broke during COMMIT") from error
     if commit.result() != "COMMIT":
         raise RolledBack
+    if chain is not None and chains:
+        chain.begun = connection

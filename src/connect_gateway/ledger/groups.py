@@ -1,6 +1,7 @@
 """A group of the counter's commands in the database: read and locked by one statement, written by another.
 
-What a group costs is mostly the trips to the database, of which it makes four: BEGIN, reading, writing, COMMIT.
+What a group costs is mostly the trips to the database, of which it makes four: BEGIN, reading, writing, COMMIT. Where
+it waited while another one ran, that one's COMMIT was its BEGIN.
 """
 
 from collections.abc import Sequence
