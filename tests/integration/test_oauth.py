@@ -225,6 +225,18 @@ async def test_a_client_that_is_disabled_is_shut_out_within_a_second(world: Worl
     error(await refresh(world, mine["refresh_token"]), 400, "invalid_grant")
 
 
+async def test_a_client_that_becomes_another_loses_its_tokens_within_a_second(world: World) -> None:
+    """OAU-12."""
+    mine = granted(await ask(world, form=CREDENTIALS))
+    await add_client(world.database_url, "till", "pos", "0166", 1)
+    assert await opens(world, mine["access_token"]) == 404
+    await add_client(world.database_url, "till", "pos", "0167", 1)
+
+    await until_shut_out(world, mine["access_token"])
+    error(await refresh(world, mine["refresh_token"]), 400, "invalid_grant")
+    assert await opens(world, granted(await ask(world, form=CREDENTIALS))["access_token"]) == 404
+
+
 EDGES = {
     "pos": [
         ("GET", "/pos/v1/references/000000000000"),
