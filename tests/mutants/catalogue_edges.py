@@ -14,8 +14,8 @@ EDGES = (
         "refresh-token-as-access-token",
         "a refresh token is taken for an access token",
         "ledger/clients.py",
-        "AND use = 'ACCESS' AND revoked_at",
-        "AND revoked_at",
+        "ANY($1::bytea[]) AND use = 'ACCESS' AND revoked_at",
+        "ANY($1::bytea[]) AND revoked_at",
     ),
     Defect(
         "another-clients-refresh-token",

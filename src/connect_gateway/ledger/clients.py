@@ -74,23 +74,26 @@ async def ensure_client(
 
     Tokens that it got as something else end: what a token speaks for never changes.
     """
-    await connection.execute(
-        """
-        WITH revoked AS (
-            UPDATE token SET revoked_at = $6 WHERE client_id = $1 AND revoked_at IS NULL AND EXISTS (
-                SELECT FROM client WHERE client_id = $1 AND (role, store_id, pos) IS DISTINCT FROM ($3, $4, $5)))
-        INSERT INTO client (client_id, secret_hash, role, store_id, pos, created_at) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (client_id) DO UPDATE SET
-            secret_hash = excluded.secret_hash, role = excluded.role, store_id = excluded.store_id,
-            pos = excluded.pos, disabled_at = NULL
-        """,
-        client_id,
-        hash_secret(secret),
-        role,
-        store_id,
-        pos,
-        now,
-    )
+    async with connection.transaction():
+        was = await connection.fetchrow(
+            "SELECT role, store_id, pos FROM client WHERE client_id = $1 FOR UPDATE", client_id
+        )
+        if was is not None and tuple(was) != (role, store_id, pos):
+            await _revoke_all(connection, client_id, now)
+        await connection.execute(
+            """
+            INSERT INTO client (client_id, secret_hash, role, store_id, pos, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (client_id) DO UPDATE SET
+                secret_hash = excluded.secret_hash, role = excluded.role, store_id = excluded.store_id,
+                pos = excluded.pos, disabled_at = NULL
+            """,
+            client_id,
+            hash_secret(secret),
+            role,
+            store_id,
+            pos,
+            now,
+        )
 
 
 def new_secret() -> str:
@@ -191,10 +194,17 @@ async def disable(connection: "asyncpg.Connection[asyncpg.Record] | Connection",
     """Shuts a client out, its tokens included; False where there is none of that id."""
     async with connection.transaction():
         tag = await connection.execute("UPDATE client SET disabled_at = $2 WHERE client_id = $1", client_id, now)
-        await connection.execute(
-            "UPDATE token SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL", client_id, now
-        )
+        await _revoke_all(connection, client_id, now)
     return bool(tag == "UPDATE 1")
+
+
+async def _revoke_all(
+    connection: "asyncpg.Connection[asyncpg.Record] | Connection", client_id: str, now: datetime
+) -> None:
+    # This reads all tokens, which is cheap enough for what is done by a person and seldom.
+    await connection.execute(
+        "UPDATE token SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL", client_id, now
+    )
 
 
 async def purge_tokens(pool: Pool, now: datetime) -> int:
