@@ -176,7 +176,7 @@ class Ground:
         return stock
 
     def _check_space(self, references: int, transactions: int) -> None:
-        needed = references * _BYTES_OF_REFERENCE + transactions * _BYTES_OF_TRANSACTION + 10 * 2**30
+        needed = references * _BYTES_OF_REFERENCE + transactions * _BYTES_OF_TRANSACTION + 14 * 2**30
         free = shutil.disk_usage(self.home).free
         if free < needed:
             raise BenchError(
@@ -229,8 +229,8 @@ async def open_ground(show: Show, *, preload: str | None = None) -> AsyncIterato
         memory = psutil.virtual_memory().total // _SHARE_OF_MEMORY
         settings = {
             "shared_buffers": f"{memory // 2**20}MB",
-            # Checkpoints come when they are ordered.
-            "max_wal_size": "8GB",
+            # Checkpoints come when they are ordered: half of this is more than any row logs from one to the next.
+            "max_wal_size": "16GB",
             "min_wal_size": f"{_SEGMENTS * 16}MB",
             "checkpoint_timeout": "1h",
         }

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -51,6 +52,8 @@ _DATABASE_RETRY_S = 1.0
 _LOOK_AFTER_EVERY_S = 60.0
 _LEAVE_WITHIN_S = 1.0
 _WAITING_KEPT = timedelta(days=30)
+_OPEN_FILES = 65_536
+"""How many at once a process asks to be allowed, where the system's own limit is not lower."""
 
 _log = structlog.get_logger("server")
 
@@ -93,6 +96,7 @@ def run_relay(settings: Settings, handed: Descriptors) -> None:
 def _run(settings: Settings, work: Coroutine[None, None, None]) -> None:
     logs.configure(settings.log_level)
     crashpoints.arm(sandbox=settings.sandbox)
+    _lift_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
 
@@ -145,6 +149,14 @@ def _stop_signal(handed: Descriptors) -> asyncio.Event:
     if handed.exit_with is not None:
         _watch_parent(handed.exit_with, stop)
     return stop
+
+
+def _lift_open_files() -> None:
+    """Each till and each event under way is an open file; a shell's limit is made for programs that have few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _say_ready(handed: Descriptors) -> None:

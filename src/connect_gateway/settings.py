@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         5_000, description="Time-out of one attempt to reach ECMS."
     )
     relay_concurrency: Annotated[int, Field(ge=1, le=1_000)] = Field(
-        256, description="Most events under way to ECMS at once."
+        512, description="Most events under way to ECMS at once."
     )
     stand_in_max_age_s: Annotated[int, Field(ge=60, le=604_800)] = Field(
         14_400, description="Stand-in sales: how old the manifest may be by which a till sells while it is away."

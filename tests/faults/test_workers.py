@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import psutil
 import pytest
 from partners import Ecms, EcmsServer, Till
 from world import SECRET, add_client
+from yarl import URL
 
 from connect_gateway.keys import generate_keys_file
 
@@ -194,3 +196,29 @@ async def test_a_relay_apart_is_woken_by_its_gateways_and_replaced_when_it_dies(
         await counted(11)
         served.process.terminate()
     assert len({event["eventId"] for event in ecms_server.events}) == 11
+
+
+@contextmanager
+def few_open_files(count: int) -> Iterator[None]:
+    """What is started meanwhile begins with so low a limit, as from a shell, and may raise it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_more_tills_than_a_shell_lets_a_program_open_files(database_url: str, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        with few_open_files(128):
+            served = await stack.enter_async_context(serving(database_url, tmp_path, 2))
+        port = URL(served.url).port
+        async with asyncio.timeout(20):
+            tills = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
+            for _, writer in tills:
+                stack.callback(writer.close)
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            for reader, _ in tills:
+                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        served.process.terminate()

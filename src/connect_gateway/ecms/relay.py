@@ -164,10 +164,12 @@ class Relay:
             delivery = asyncio.create_task(self._deliver(event, tried))
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._delivered)
+        if len(leased) == admitted:
+            return 0.0
         if leased:
             # What is committed in the next moment goes with the next lease: the counter has the database first.
             await asyncio.sleep(_LEASE_EVERY_S)
-        return 0.0 if len(leased) == admitted else POLL_S
+        return POLL_S
 
     def _delivered(self, delivery: asyncio.Task[None]) -> None:
         self._deliveries.discard(delivery)
