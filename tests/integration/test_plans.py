@@ -17,7 +17,7 @@ from partners import next_tracking_number
 from world import World
 
 from connect_gateway.domain.codes import show_reference
-from connect_gateway.ledger import events, groups, tasks
+from connect_gateway.ledger import events, groups, journals, tasks
 from connect_gateway.ledger.database import _SERVER_SETTINGS
 
 SMALL = {"fence", "client", "sandbox_clock", "schema_migration"}
@@ -128,6 +128,29 @@ async def test_a_group_finds_each_row_by_its_whole_key(world: World, query: str)
     assert {"transaction_pkey", "reference_pkey", "terminal_pkey"} <= found
 
 
+_REVERSED_LONG_AGO = """
+INSERT INTO transaction (store_id, transaction_id, pos, state, amount_due, change, occurred_at, reversed_at,
+    reversal_reason, status, answer)
+SELECT lpad((n % 400)::text, 4, '0'), gen_random_uuid(), 1 + n / 400 % 3, 'REVERSED', 0, 0, now(), now(),
+    'TIMEOUT', 0, repeat('-', 500)
+FROM generate_series(1, 20000) AS n
+"""
+
+
+@pytest.mark.parametrize("query", [journals._COUNTS, journals._NOT_ENTERED])
+async def test_what_a_terminal_sold_is_found_without_reading_what_all_sold(world: World, query: str) -> None:
+    """The key of transactions begins with their ids; a terminal's are found by their shifts, date by date."""
+    connection = await asyncpg.connect(world.database_url)
+    try:
+        await connection.execute(_REVERSED_LONG_AGO)
+        await connection.execute("ANALYZE transaction")
+        plan = await plan_of(connection, query)
+    finally:
+        await connection.close()
+    assert "transaction" not in set(scanned(plan))
+    assert "transaction_shift" in set(indexes(plan))
+
+
 _TOLD_LONG_AGO = """
 INSERT INTO event (
     tracking_number, sequence, event_id, merchant_reference, status, location, occurred_at, state, told_at)
@@ -153,7 +176,7 @@ async def test_an_event_is_found_by_its_key_however_many_wait(world: World, quer
 async def test_a_whole_index_would_be_noticed(world: World) -> None:
     connection = await asyncpg.connect(world.database_url, server_settings=_SERVER_SETTINGS)
     try:
-        plan = await plan_of(connection, "SELECT store_id FROM transaction ORDER BY store_id, transaction_id")
+        plan = await plan_of(connection, "SELECT store_id FROM transaction ORDER BY transaction_id, store_id")
     finally:
         await connection.close()
     assert list(scanned(plan)) == ["transaction"]
