@@ -29,7 +29,7 @@ def _table_line(line: Line) -> str:
     if isinstance(line, NotMeasured):
         return f"| {line.figure} | not measured: {line.why} | | | | | |"
     if isinstance(line, Failed):
-        return f"| {line.figure} | came to nothing: {line.why} | | | | | **no** |"
+        return f"| {line.figure} | came to nothing: {' '.join(line.why.split())} | | | | | **no** |"
     if isinstance(line, Fact):
         note = f" ({line.note})" if line.note else ""
         return f"| {line.figure}{note} | | {line.value} | | | | |"

@@ -23,6 +23,9 @@ _RATE_LIMIT = 8_000
 _NORMAL, _TOO_MUCH = 0.8, 1.5
 """Shares of what one process can serve."""
 
+_WARM_UP_S = 2
+"""Before what comes at a share of the capacity is counted, in seconds: at least."""
+
 _FIRST_EVENT_WITHIN_S = 30.0
 
 
@@ -148,7 +151,7 @@ async def _at_share(
             [(records, database.used)],
             f"--rate={rate:.0f}",
             f"--seconds={plan.seconds}",
-            f"--warm-up={max(2, plan.warm_up_s)}",
+            f"--warm-up={max(_WARM_UP_S, plan.warm_up_s)}",
         )
     database.used += told["sent"]
     database.collected += told["answered"]
@@ -165,8 +168,11 @@ async def _at_share(
 async def overload(bench: Bench) -> list[Line]:
     """What is accepted while half as much again comes as can be served; the rest is told to come back."""
     ground, plan = bench.ground, bench.plan
-    stock = await ground.stock(plan.references, 0)
-    records = ground.collects(stock, plan.references)
+    # What is refused is not sent again either.
+    longest = plan.seconds + max(_WARM_UP_S, plan.warm_up_s)
+    needed = int((1 + plan.overload_rounds * (_NORMAL + _TOO_MUCH)) * longest * _RATE_LIMIT)
+    stock = await ground.stock(max(plan.references, needed), 0)
+    records = ground.collects(stock, needed)
     rounds, shed = [], []
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(bench, stock))

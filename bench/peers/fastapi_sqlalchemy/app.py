@@ -158,7 +158,7 @@ async def look_up(number: str, store_id: Store, db: Session) -> dict[str, Any]:
 @app.put("/pos/v1/transactions/{transaction_id}")
 async def perform(transaction_id: UUID, collect: Collect, store_id: Store, db: Session) -> Response:
     async with db.begin():
-        earlier: Any = await db.get(Transaction, (store_id, transaction_id))
+        earlier: Any = await db.get(Transaction, {"store_id": store_id, "transaction_id": transaction_id})
         if earlier is not None:
             return written(earlier.answer, earlier.status)
         reference: Any = await db.get(Reference, collect.reference, with_for_update=True)
