@@ -108,6 +108,14 @@ class Ground:
         finally:
             await admin.close()
 
+    async def clear_up(self, database: Database) -> None:
+        """Does what autovacuum would do in a database within a minute."""
+        admin = await self.administrator(database.name)
+        try:
+            await admin.execute("VACUUM (ANALYZE)", timeout=300)
+        finally:
+            await admin.close()
+
     async def drop(self, database: Database) -> None:
         """Removes a copy. Makes a checkpoint."""
         await self._admin.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
