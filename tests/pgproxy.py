@@ -8,6 +8,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 # A simple query, as asyncpg sends a statement without arguments: type, length, text, NUL.
+_BEGIN = b"Q\x00\x00\x00\x0aBEGIN\x00"
 _CHAINING = b"Q\x00\x00\x00\x15COMMIT AND CHAIN\x00"
 _COMMIT = (b"Q\x00\x00\x00\x0bCOMMIT\x00", _CHAINING)
 
@@ -35,6 +36,8 @@ class PostgresProxy:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._order: Spoil | None = None
+        self.begun = 0
+        """How often a transaction was begun by a BEGIN."""
         self.chained = 0
         """How often a COMMIT began the next transaction."""
         self._struck = asyncio.Event()
@@ -113,6 +116,7 @@ class PostgresProxy:
             while chunk := await reader.read(65_536):
                 if link.frozen:
                     continue
+                self.begun += chunk.endswith(_BEGIN)
                 self.chained += chunk.endswith(_CHAINING)
                 if self._order is not None and chunk.endswith(_COMMIT):
                     link.order, self._order = self._order, None

@@ -75,7 +75,7 @@ class Counter:
             answer_within_s=ANSWER_WITHIN_S,
             shed_after_s=SHED_AFTER_S,
         )
-        self._chain = Chain(lambda: self._gatherer.has_waiting)
+        self._chain = Chain(pool)
 
     def admit(self) -> None:
         """Overloaded where a command would be refused just now: said before anything is spent on it."""
@@ -100,6 +100,7 @@ class Counter:
     async def drain(self) -> None:
         """Waits until every command has its outcome."""
         await self._gatherer.drain()
+        await self._chain.end()
 
     async def _commit_group(self, commands: list[CounterCommand]) -> Sequence[decide.Outcome | Exception]:
         try:

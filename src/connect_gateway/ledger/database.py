@@ -27,6 +27,8 @@ ACQUIRE_TIMEOUT_S = 1.0
 STATEMENT_TIMEOUT_S = 1.5
 COMMIT_TIMEOUT_S = 1.5
 _LOCK_TIMEOUT_MS = 1_000
+LINGER_S = 0.05
+"""For so long a transaction that a COMMIT has begun waits for its first statement."""
 
 _SERVER_SETTINGS = {
     "application_name": "connect-gateway",
@@ -97,19 +99,49 @@ def is_busy(error: BaseException) -> bool:
 
 
 class Chain:
-    """The transactions of one who runs them one after another, on one connection as long as the next one waits already.
+    """The transactions of one who runs them one after another, on one connection as long as each comes soon.
 
-    COMMIT begins that one as well then, which spares it a trip.
+    The COMMIT of each begins the next one as well, which spares that one a trip. What was begun waits for it no longer
+    than LINGER_S; it has read and locked nothing, so it is in nobody's way.
     """
 
-    def __init__(self, is_next_waiting: Callable[[], bool]) -> None:
-        self.is_next_waiting = is_next_waiting
-        self.begun: Connection | None = None
-        """A connection on which the next transaction has begun."""
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._begun: Connection | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the next transaction has begun already."""
+        return self._begun is not None
+
+    def keep(self, connection: Connection) -> None:
+        """The next transaction has begun on this connection."""
+        self._begun = connection
+        self._timer = asyncio.get_running_loop().call_later(LINGER_S, self._let_go)
+
+    def keeps(self, connection: Connection) -> bool:
+        """Whether it is on this connection that the next transaction has begun."""
+        return self._begun is connection
 
     def take(self) -> Connection | None:
-        begun, self.begun = self.begun, None
+        """The connection on which a transaction has begun, if there is one; it is the caller's now."""
+        begun, self._begun = self._begun, None
+        if self._timer is not None:
+            self._timer.cancel()
         return begun
+
+    def _let_go(self) -> None:
+        self._ending = asyncio.get_running_loop().create_task(self.end())
+
+    async def end(self) -> None:
+        """Gives the connection back, if nothing has come for what was begun on it."""
+        if self.has_begun:
+            # A connection that was lost meanwhile has nothing left to end.
+            with contextlib.suppress(Unavailable, asyncpg.PostgresError):
+                async with connection_of(self._pool, self) as connection:
+                    await connection.execute("ROLLBACK", timeout=STATEMENT_TIMEOUT_S)
 
 
 @asynccontextmanager
@@ -132,7 +164,7 @@ async def connection_of(pool: Pool, chain: Chain | None = None) -> AsyncIterator
             raise Unavailable(f"the database went away: {type(error).__name__}") from error
         raise
     finally:
-        if chain is None or chain.begun is not connection:
+        if chain is None or not chain.keeps(connection):
             await _give_back(pool, connection)
 
 
@@ -170,11 +202,11 @@ async def in_transaction(
     """Runs `work` in a transaction of its own and commits it; `name` is that of its crash points.
 
     Where it is `forgettable`, a power cut right after it may undo it, and COMMIT does not wait for the disk. Where it
-    is one of a `chain`, COMMIT may have begun it, and may begin the next one.
+    is one of a `chain`, the COMMIT before may have begun it, and its own begins the next one.
 
     Unavailable, RolledBack and errors of PostgreSQL mean that nothing happened; FateUnknown that nobody knows yet.
     """
-    if chain is not None and chain.begun is not None:
+    if chain is not None and chain.has_begun:
         try:
             return await _transact(pool, work, name, None, chain)
         except Unavailable as error:
@@ -217,8 +249,7 @@ async def insert_rows(connection: Connection, table: str, columns: str, rows: Se
 
 
 async def _commit(connection: Connection, chain: Chain | None = None) -> None:
-    chains = chain is not None and chain.is_next_waiting()
-    commit = asyncio.ensure_future(connection.execute("COMMIT AND CHAIN" if chains else "COMMIT"))
+    commit = asyncio.ensure_future(connection.execute("COMMIT" if chain is None else "COMMIT AND CHAIN"))
     try:
         done, _ = await asyncio.wait({commit}, timeout=COMMIT_TIMEOUT_S)
     except asyncio.CancelledError:
@@ -235,5 +266,5 @@ async def _commit(connection: Connection, chain: Chain | None = None) -> None:
         raise FateUnknown("the connection broke during COMMIT") from error
     if commit.result() != "COMMIT":
         raise RolledBack
-    if chain is not None and chains:
-        chain.begun = connection
+    if chain is not None:
+        chain.keep(connection)

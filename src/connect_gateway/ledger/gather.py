@@ -111,11 +111,6 @@ class Gatherer(Generic[Item, Result]):
         return await future
 
     @property
-    def has_waiting(self) -> bool:
-        """Whether another group comes behind the one under way."""
-        return bool(self._waiting)
-
-    @property
     def is_full(self) -> bool:
         """Whether an item would be refused just now."""
         return len(self._waiting) >= self._room[self._may_wait]

@@ -1,7 +1,7 @@
 """A group of the counter's commands in the database: read and locked by one statement, written by another.
 
-What a group costs is mostly the trips to the database, of which it makes four: BEGIN, reading, writing, COMMIT. Where
-it waited while another one ran, that one's COMMIT was its BEGIN.
+What a group costs is mostly the trips to the database, of which it makes three: reading, writing, COMMIT. A fourth one,
+BEGIN, comes before the first group after a pause; to all others the COMMIT before was that.
 """
 
 from collections.abc import Sequence
