@@ -193,15 +193,35 @@ async def test_what_can_be_served_ends_the_shedding() -> None:
 
     async def flush(items: list[int]) -> Sequence[int]:
         allowed.append(made._room[made._may_wait])
-        if len(allowed) < 8:
+        if len(allowed) == 1:
+            made._shed(asyncio.get_running_loop().time())
+        if len(allowed) < 9:
             more.extend(asyncio.create_task(made.submit(number)) for number in (1, 2))
             await asyncio.sleep(0)
         return [2 * item for item in items]
 
     made: Gatherer[int, int] = Gatherer(flush, group_limit=16, waiting_limit=100, shed_after_s=0.0, shed_for_s=0.0)
-    made._shed(asyncio.get_running_loop().time())
     assert await made.submit(21) == 42
     await made.drain()
-    assert allowed[:3] == [16, 16, 100]
-    assert set(allowed[3:]) == {100}
+    assert allowed[1:4] == [16, 16, 100]
+    assert set(allowed[4:]) == {100}
     await asyncio.gather(*more)
+
+
+async def test_a_queue_that_is_empty_for_a_moment_is_shed_as_before() -> None:
+    """Groups of 16, of which 2 may wait while it sheds. Behind a minute of nothing whatever comes is something new."""
+    flush = Flushes()
+    made: Gatherer[int, int] = Gatherer(flush, group_limit=16, waiting_limit=100, shed_after_s=60.0)
+    assert await made.submit(1) == 2
+    await made.drain()
+    made._shed(asyncio.get_running_loop().time())
+    for _ in range(2):
+        assert [type(result) for result in await rush_of(made, 5)] == [int] * 2 + [Overloaded] * 3
+        await made.drain()
+    made._idle_since -= 900
+    assert [type(result) for result in await rush_of(made, 5)] == [int] * 5
+
+
+async def rush_of(made: Gatherer[int, int], count: int) -> list[int | BaseException]:
+    """What becomes of so many that come at once."""
+    return await asyncio.gather(*(made.submit(number) for number in range(count)), return_exceptions=True)

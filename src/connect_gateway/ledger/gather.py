@@ -53,7 +53,8 @@ class Gatherer(Generic[Item, Result]):
     `flush` returns a result or an exception for each item, in order. What it raises goes to every item of the group.
     Where every group has been full for `shed_after_s`, no more than an eighth of one may wait, until that much has not
     come for as long: so groups are small, and what is accepted is soon done. Every `shed_for_s` a whole group may wait:
-    if it comes, so it goes on, and if it has not come for `shed_after_s` either, there is no limit any more.
+    if it comes, so it goes on, and if it has not come for `shed_after_s` either, there is no limit any more. Nor is
+    there one where nothing at all has come for as long.
     Behind each group comes a pause of `pause_s`, which ends where `pause_until` items wait.
     Whoever waits longer than `answer_within_s` gets a TimeoutError instead, while the item goes its way. One timer that
     ticks while anything is under way sees to that; a timer for each item would cost as much as the item.
@@ -86,6 +87,7 @@ class Gatherer(Generic[Item, Result]):
             _MayWait.A_GROUP: group_limit,
         }
         self._shedding_since = self._shed_until = -math.inf
+        self._idle_since = -math.inf
         self._other_since: float | None = None
         """Since when the queue has been such that more or fewer should be let wait."""
         self._waiting: deque[_Waiting[Item, Result]] = deque()
@@ -98,9 +100,12 @@ class Gatherer(Generic[Item, Result]):
 
         `waited_s` is how long the caller has been kept waiting for something else before.
         """
+        loop = asyncio.get_running_loop()
+        if self._runner is None and loop.time() - self._idle_since >= (self._shed_after_s or 0.0):
+            # Whatever comes now is something new.
+            self._other_since, self._may_wait = None, _MayWait.ALL
         if self.is_full:
             raise Overloaded
-        loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append(_Waiting(item, future, loop.time() - waited_s))
         if len(self._waiting) >= self._pause_until:
@@ -130,7 +135,8 @@ class Gatherer(Generic[Item, Result]):
                     await self._pause()
         finally:
             self._runner = None
-            self._other_since, self._may_wait = None, _MayWait.ALL
+            # A queue that is empty for a moment is not yet the end of there being too much.
+            self._idle_since = asyncio.get_running_loop().time()
             if self._ticking is not None:
                 self._ticking.cancel()
 
