@@ -59,7 +59,8 @@ def _latency(findings: Findings, axes: Any) -> bool:
     axes.set(yscale="log", xlabel="percentile", ylabel="ms")
     drawn = bool(findings.steady_ms or findings.closed_ms)
     if drawn:
-        axes.legend(fontsize="small")
+        # Six curves fill the plot: whichever corner a legend took would hide one.
+        axes.figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return drawn
 
 
