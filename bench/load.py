@@ -59,10 +59,13 @@ def ensure_wrk() -> None:
         raise BenchError("wrk is needed (on Debian and Ubuntu: apt-get install wrk)")
 
 
-async def wrk(port: int, records: Records, first: int, *, connections: int, seconds: int) -> Driven:
+async def wrk(
+    port: int, records: Records, first: int, *, connections: int, seconds: int, again: bool = False
+) -> Driven:
     """Keeps `connections` requests under way for so long.
 
-    BenchError where an answer is no success, or where the requests run out.
+    BenchError where an answer is no success, or where the requests run out. They are sent `again` instead to a server
+    to which they are all the same.
     """
     left = records.count - first
     command = [
@@ -78,6 +81,7 @@ async def wrk(port: int, records: Records, first: int, *, connections: int, seco
         str(records.record_bytes),
         str(first),
         str(left),
+        *(["again"] if again else []),
     ]
     told = json.loads((await _output(command)).splitlines()[-1])
     if told["refused"] or told["broken"]:

@@ -1,6 +1,7 @@
--- wrk -s replay.lua URL -- FILE RECORD_BYTES FIRST COUNT
--- Sends prepared requests, each once: records of one length, read one behind the other. The last line it prints is
--- one of JSON. Nothing is read of the answers here, which would cost wrk more than sending does; it counts the statuses.
+-- wrk -s replay.lua URL -- FILE RECORD_BYTES FIRST COUNT [again]
+-- Sends prepared requests, each once, or from the first one again where that is said: records of one length, read one
+-- behind the other. The last line it prints is one of JSON. Nothing is read of the answers here, which would cost wrk
+-- more than sending does; it counts the statuses.
 
 local threads = {}
 
@@ -12,13 +13,20 @@ function init(args)
    file = assert(io.open(args[1], "rb"))
    file:setvbuf("full", 1048576)
    size = tonumber(args[2])
-   file:seek("set", tonumber(args[3]) * size)
-   left = tonumber(args[4])
+   first = tonumber(args[3]) * size
+   file:seek("set", first)
+   count = tonumber(args[4])
+   again = args[5] == "again"
+   left = count
    sent = 0
    exhausted = 0
 end
 
 function request()
+   if left == 0 and again then
+      file:seek("set", first)
+      left = count
+   end
    if left > 0 then
       left = left - 1
       sent = sent + 1

@@ -221,7 +221,7 @@ async def ceilings(bench: Bench) -> list[Line]:
 
 async def _ceiling(bench: Bench, name: str, served: sides.Served, records: Records) -> Driven:
     async def drive(seconds: int, connections: int) -> Driven:
-        return await wrk(served.port, records, 0, connections=connections, seconds=seconds)
+        return await wrk(served.port, records, 0, connections=connections, seconds=seconds, again=True)
 
     driven, costs = await metered(bench, Side(name, drive, (served.pid,)), 2, CONNECTIONS)
     bench.findings.costs[f"wrk against {name}"] = [costs]
