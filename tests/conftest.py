@@ -22,7 +22,7 @@ import asyncpg
 import hypothesis
 import psutil
 import pytest
-from families import family, send_to
+from families import freeze, send_to
 
 from connect_gateway.ledger.migrate import migrate
 from connect_gateway.postgres import EmbeddedPostgres
@@ -154,7 +154,7 @@ class RunningSandbox:
 
     def kill_everything(self) -> None:
         """As a power cut would: kill -9 to the supervisor and all that it started, PostgreSQL too."""
-        victims = family(self.process.pid)
+        victims = freeze(self.process.pid)
         send_to(victims, signal.SIGKILL)
         self.process.wait(10)
         psutil.wait_procs(victims, timeout=10)

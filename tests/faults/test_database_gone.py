@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from families import family, send_to
+from families import freeze, send_to
 from partners import Reply, Till, business_date
 from world import World
 
@@ -111,12 +111,11 @@ async def test_the_till_is_told_to_hold_and_all_is_well_again_by_itself(server: 
     await server.start()
     print(f"killed, and well again {await well_again(world, 20):.2f} s after it was back")
 
-    processes = family(server.pid)
-    send_to(processes, signal.SIGSTOP)
+    frozen = freeze(server.pid)
     try:
         await all_hold(asked)
     finally:
-        send_to(processes, signal.SIGCONT)
+        send_to(frozen, signal.SIGCONT)
     print(f"frozen, and well again {await well_again(world, 20):.2f} s after it thawed")
 
     connection = await asyncpg.connect(server.url)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import psutil
 import pytest
-from families import family, send_to
+from families import freeze, send_to
 from partners import Parcel
 from world import World
 
@@ -161,8 +161,7 @@ async def test_nothing_is_answered_that_only_one_server_has(pair: Pair, world: W
     """A frozen standby, and then a primary that crashes and comes back while nobody follows it."""
     [parcel, other] = [await world.ecms.ship_to_store() for _ in range(2)]
     transaction_id = str(uuid.uuid4())
-    frozen = family(pair.standby.pid)
-    send_to(frozen, signal.SIGSTOP)
+    frozen = freeze(pair.standby.pid)
     try:
         reply = await world.till.collect(parcel, transaction_id)
         assert (reply.status, reply.json["code"]) == (503, "outcome-unknown")
@@ -199,7 +198,7 @@ async def stays_unanswered(url: str) -> None:
 async def a_frozen_primary_is_replaced(pair: Pair, world: World, parcel: Parcel) -> None:
     """Nothing refuses the connections of a frozen one: the tills wait, the second host is found all the same."""
     old = pair.primary
-    send_to(family(old.pid), signal.SIGSTOP)
+    freeze(old.pid)
     began = time.monotonic()
     assert (await world.till.collect(parcel)).status == 503
     assert time.monotonic() - began < 2
