@@ -33,9 +33,11 @@ def forking() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_nobody_is_born_into_a_family_that_is_being_frozen(forking: subprocess.Popen[bytes]) -> None:
+    eldest = psutil.Process(forking.pid)
     for _ in range(10):
         frozen = freeze(forking.pid)
-        assert frozen[0].pid == forking.pid
-        awake = [process for process in family(forking.pid) if process.status() != psutil.STATUS_STOPPED]
+        assert frozen[0] == eldest
+        assert eldest.status() == psutil.STATUS_STOPPED
+        unseen = [process for process in family(forking.pid) if process not in frozen]
         send_to(frozen, signal.SIGCONT)
-        assert not awake
+        assert not unseen
